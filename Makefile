@@ -1,0 +1,64 @@
+# The commands of this repository. `make help` lists them.
+#
+# Everything is laid into .venv and .tools of this folder; "make clean" takes it away again. The one thing that may need root
+# is Python itself, where the distribution packs venv apart (Debian, Ubuntu): then apt-get is called, with sudo if need be.
+
+PYTHON ?= python3
+N ?= 200
+BIN := .venv/bin
+TOOLS := .tools
+COVERED := rollback_daemon/judge/*,rollback_daemon/transitions/*,rollback_daemon/flags/*
+PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+.PHONY: help demo test lint format crash bench tools clean
+.DEFAULT_GOAL := help
+
+help:  ## List the commands
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/installed tools  ## Watch a rollout fail and be taken back, on real servers
+	@$(BIN)/python deploy/demo/run.py
+
+test: .venv/installed-for-test tools lint  ## Lint, then every test, on every Prometheus found
+	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m coverage report --fail-under=90 --include='$(COVERED)'
+
+lint: .venv/installed-for-test  ## Check style, types and imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/installed-for-test  ## Put the code into shape
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+crash: .venv/installed-for-test tools  ## Kill a busy daemon N=200 times and look at what is left
+	$(BIN)/python tests/crash.py $(N)
+
+bench: .venv/installed-for-test tools  ## Print start-up time and idle memory
+	$(BIN)/python tests/bench.py
+
+tools:  ## Get prometheus and alertmanager, unless they are here
+	@deploy/install-tools.sh $(TOOLS)
+
+clean:  ## Remove what the other commands laid here
+	rm -rf .venv $(TOOLS) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find rollback_daemon tests deploy -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Two stamps, because the demo does not need the tests' packages; who has those has the demo's, too.
+.venv/installed: pyproject.toml
+	@deploy/install-venv.sh .venv '$(PYTHON)'
+	@echo "make: installing rollback-daemon into .venv"
+	@$(PIP) --editable .
+	@touch $@
+
+.venv/installed-for-test: pyproject.toml
+	@deploy/install-venv.sh .venv '$(PYTHON)'
+	@echo "make: installing rollback-daemon and what its tests need into .venv"
+	@$(PIP) --editable '.[test]'
+	@touch .venv/installed $@

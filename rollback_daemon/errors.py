@@ -1,0 +1,79 @@
+"""Every exception that crosses a module's border, as one tree.
+
+    RollbackdError
+    ├── ConfigurationError     one or more Problems in files a person wrote; each names place, cause and remedy
+    ├── FlagError              a flag store did not do what was asked
+    │   ├── Refused            it will not, however often it is asked, until somebody mends something
+    │   ├── Transient          it may, if asked again later
+    │   └── UnknownOutcome     it may have; read back before asking again
+    ├── JournalUnavailable     the journal cannot be read or written now
+    ├── IllegalTransition      the table of transitions has no such row; nothing was changed
+    └── OperationRefused       a person asked for something that may not be done now; says why
+
+Lives here: exceptions and `Problem`. Must not live here: anything that imports another module of the package.
+"""
+
+from dataclasses import dataclass
+
+
+class RollbackdError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One mistake in a file: `file:line:column: path: text`. Lines and columns count from 1; 0 means "the whole file"."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{where}: {self.path}: {self.text}" if self.path else f"{where}: {self.text}"
+
+
+class ConfigurationError(RollbackdError):
+    """Files that cannot be used, with every problem found in them, in the order of their places."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(set(problems))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class FlagError(RollbackdError):
+    """A flag store did not do what was asked."""
+
+    outcome = "failed"
+
+
+class Refused(FlagError):
+    """The store will not do it until somebody mends something (no permission, not a file, unreadable content)."""
+
+    outcome = "refused"
+
+
+class Transient(FlagError):
+    """The store could not do it now (busy, changed in between, disk full); asking again may help."""
+
+    outcome = "transient"
+
+
+class UnknownOutcome(FlagError):
+    """The store may have done it or not; it must be read back before it is asked again."""
+
+    outcome = "unknown"
+
+
+class JournalUnavailable(RollbackdError):
+    """The journal cannot be read or written now. Blocks promotion, never a rollback."""
+
+
+class IllegalTransition(RollbackdError):
+    """The table of transitions has no row for this phase and event; nothing was changed."""
+
+
+class OperationRefused(RollbackdError):
+    """A person asked for something that may not be done now. The sentence says why and what would change it."""

@@ -1,0 +1,1 @@
+"""Where flags are changed: the contract is `store`, the adapters are in `stores/`."""

@@ -1,0 +1,62 @@
+"""The contract of every flag store: read some flags, set many of them at once, keep and restore backups.
+
+Lives here: the protocol and its value types. Must not live here: a format, a path, a decision. "Toggle" does not exist:
+a flag is set to a value.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+Scalar = str | bool | int | float | None
+"""What a flag can hold. Types count: `true` is not `"true"`, and 1 is not true."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """Flags as they were read at one moment. A key that the store does not have is missing from `values`.
+
+    `version` identifies the whole content that they were read from: equal versions mean that nothing in the store has
+    changed.
+    """
+
+    values: Mapping[str, Scalar]
+    version: str
+
+
+class FlagStore(Protocol):
+    """One place where flags are changed.
+
+    Every method raises `Refused`, `Transient` or `UnknownOutcome` (see `errors`).
+    """
+
+    def read(self, keys: frozenset[str]) -> Flags:
+        """The values of `keys` as they are now."""
+
+    def write(self, changes: Mapping[str, Scalar], *, if_version: str) -> None:
+        """Set all of `changes`, or none of them.
+
+        `Transient` when the content is no longer `if_version`. Values already there are left as they are.
+        """
+
+    def backup(self, name: str) -> str:
+        """Keep a copy of the present content under `name`; returns where it is.
+
+        Asking twice for the same name keeps the first copy.
+        """
+
+    def restore(self, backup: str) -> None:
+        """Put back the content that `backup` returned."""
+
+    def describe(self) -> str:
+        """The place, for people: a path or an address, never a secret."""
+
+
+def same(left: Scalar, right: Scalar) -> bool:
+    """Equal in value and in type:
+
+    `true`, 1 and `"true"` are three different things; an integer equals its own float.
+    """
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    return left == right
