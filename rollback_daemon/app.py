@@ -1,0 +1,164 @@
+"""The daemon's life: start, take charge, reload, stop. This module wires; it decides nothing.
+
+Main thread: signals, the lease, the watchdog. Other threads: the web server, one per interval group while it evaluates, one per transition
+under way, one per Alertmanager.
+"""
+
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+
+import structlog
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from rollback_daemon import __version__, config
+from rollback_daemon.clock import Clock, SystemClock
+from rollback_daemon.errors import ConfigurationError, JournalUnavailable
+from rollback_daemon.faces import systemd
+from rollback_daemon.faces.http.server import WebServer
+from rollback_daemon.faces.metrics import Metrics, RolloutCollector
+from rollback_daemon.guard import Guard
+from rollback_daemon.journal.journal import Journal
+from rollback_daemon.journal.lease import lease_for
+from rollback_daemon.judge.transitions import Event
+
+_BEAT = 0.25  # seconds between looks at signals and lease
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line of `rollbackd run` says."""
+
+    config_file: Path
+    storage_url: str
+    host: str
+    port: int
+    external_url: str
+
+
+class Daemon:
+    """One process of rollbackd."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        """Reads the configuration and opens the journal. Raises ConfigurationError or JournalUnavailable."""
+        self._settings = settings
+        self._log = structlog.get_logger()
+        self._clock = clock or SystemClock()
+        registry = CollectorRegistry()
+        for collector in (GCCollector, PlatformCollector, ProcessCollector):
+            collector(registry=registry)
+        self._metrics = Metrics(registry)
+        loaded = config.load(settings.config_file)
+        self._lease = lease_for(settings.storage_url)
+        self._journal = Journal.open(settings.storage_url, last_resort=self._last_resort, observe=self._metrics.journal_append.observe)
+        self.guard = Guard(self._journal, self._metrics, self._clock, settings.external_url)
+        self.guard.load(loaded)
+        registry.register(RolloutCollector(lambda: self.guard.watches if self.guard.active else ()))
+        self._loaded_well()
+        self._stop, self._reload_wanted = threading.Event(), threading.Event()
+        self._reloading = threading.Lock()
+
+    def run(self) -> int:
+        """Guard until told to stop. Returns the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
+        web = WebServer(self.guard, self._metrics.registry, self.reload, self._settings.host, self._settings.port)
+        web.start()
+        self._log.info("started", version=__version__, address=web.address, rollouts=[watch.rollout.name for watch in self.guard.watches])
+        try:
+            return self._live()
+        finally:
+            systemd.notify(STOPPING="1")
+            self._log.info("stopping")
+            self.guard.close()
+            web.stop()
+            self._lease.release()
+            self._journal.close()
+
+    def reload(self) -> None:
+        """Load the configuration and all rule files again. Raises ConfigurationError, and leaves what is running alone, if anything is wrong."""
+        with self._reloading:
+            systemd.reloading()
+            try:
+                self.guard.load(config.load(self._settings.config_file))
+            except ConfigurationError as error:
+                self._metrics.reload_ok.set(0)
+                self._log.error("the configuration was not reloaded; the one before stays", problems=[str(problem) for problem in error.problems])
+                raise
+            finally:
+                systemd.notify(READY="1")
+            self._loaded_well()
+            self._log.info("reloaded", rollouts=[watch.rollout.name for watch in self.guard.watches])
+
+    def _live(self) -> int:
+        said_passive = False
+        pause = systemd.watchdog_interval()
+        while not self._stop.wait(_BEAT):
+            mine = self._lease.try_acquire()
+            if mine and not self.guard.active:
+                self._take_charge()
+            elif not mine and self.guard.active:
+                self._log.error("the lease on the journal is lost; stopping, so that there is one guard and not two", holder=self._lease.holder())
+                return 1
+            elif not mine and not said_passive:
+                said_passive = True
+                self._log.warning("another daemon is in charge of this journal; staying passive until it ends", holder=self._lease.holder())
+                systemd.notify(READY="1", STATUS="passive: another daemon is in charge")
+            if self._reload_wanted.is_set():
+                self._reload_wanted.clear()
+                self._try_reload()
+            if pause and (not self.guard.active or self.guard.lateness(self._clock.now()) < timedelta(seconds=max(pause, 30))):
+                systemd.notify(WATCHDOG="1")
+        return 0
+
+    def _take_charge(self) -> None:
+        started = time.monotonic()
+        self._journal.append("", Event.CONFIGURED, self._versions(), self._clock.now())
+        self.guard.start()
+        systemd.notify(READY="1", STATUS=f"guarding {len(self.guard.watches)} rollouts")
+        self._log.info("in charge", seconds=round(time.monotonic() - started, 3))
+
+    def _try_reload(self) -> None:
+        try:
+            self.reload()
+        except ConfigurationError:
+            return
+        if self.guard.active:
+            self._journal.append_or_spill("", Event.CONFIGURED, self._versions(), self._clock.now())
+
+    def _versions(self) -> dict[str, object]:
+        """Which rules hold from now on, for the one who must explain them later."""
+        rules = {watch.rollout.name: {"file": watch.rollout.file, "sha256": watch.rollout.digest} for watch in self.guard.watches}
+        return {"version": __version__, "rules": rules}
+
+    def _loaded_well(self) -> None:
+        self._metrics.reload_ok.set(1)
+        self._metrics.reload_at.set(self._clock.now().timestamp())
+
+    def _last_resort(self, line: str) -> None:
+        self._log.error("neither the journal nor its spill file can be written; this record is only here", record=line)
+
+    def _on_stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 (a signal handler's signature)
+        self._stop.set()
+
+    def _on_reload(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self._reload_wanted.set()
+
+
+def run(settings: Settings) -> int:
+    """Run the daemon; says what is wrong and returns 2 when it cannot be configured, 1 when it cannot keep a journal."""
+    try:
+        daemon = Daemon(settings)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            structlog.get_logger().error("not configured", problem=str(problem))
+        return 2
+    except JournalUnavailable as error:
+        structlog.get_logger().error("no journal", error=str(error))
+        return 1
+    return daemon.run()

@@ -1,0 +1,159 @@
+"""pydantic's complaints in our own words: what is wrong, and what would be right.
+
+Lives here: the translation of a ValidationError into trails and sentences, and the keys that a schema knows. Must not live here: files, places.
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from rollback_daemon.yaml_nodes import Step, Trail
+
+_SENTENCES = {
+    "string_type": "must be text",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping of keys to values",
+    "model_type": "must be a mapping of keys to values",
+    "model_attributes_type": "must be a mapping of keys to values",
+    "none_required": "must be empty",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "too_short": "must have at least {min_length} entries",
+    "too_long": "must have at most {max_length} entries",
+    "string_too_short": "must not be empty",
+}
+_WITHOUT_VALUE = {"too_short", "too_long", "string_too_short"}
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing wrong at `trail`.
+
+    `at_key`: the key itself is wrong, not its value. `missing`: nothing is there. `meant`: the key that the person probably had in mind.
+    """
+
+    trail: Trail
+    text: str
+    at_key: bool = False
+    missing: bool = False
+    meant: str = ""
+
+
+def complaints(schema: type[BaseModel], value: Any, error: ValidationError) -> list[Complaint]:
+    """Everything that `error` says about `value`; what several members of a union say about one place is said in one sentence."""
+    found: dict[tuple[Trail, bool], list[str]] = {}
+    everything = [_complaint(schema, value, detail) for detail in error.errors(include_url=False)]
+    meant = {(*one.trail[:-1], one.meant) for one in everything if one.meant}
+    for one in everything:
+        if one.missing and one.trail in meant:  # it is there, misspelt
+            continue
+        texts = found.setdefault((one.trail, one.at_key), [])
+        if one.text not in texts:
+            texts.append(one.text)
+    return [Complaint(trail, " or ".join(texts).replace(" or must be ", " or "), at_key) for (trail, at_key), texts in found.items()]
+
+
+def _complaint(schema: type[BaseModel], value: Any, detail: Any) -> Complaint:
+    loc, kind = detail["loc"], detail["type"]
+    if loc and loc[-1] == "[key]":
+        return Complaint(_real(value, loc[:-1]), _sentence(kind, detail), at_key=True)
+    trail = _real(value, loc)
+    if kind == "extra_forbidden":
+        key, known = str(trail[-1]), sorted(_known_keys(schema, loc[:-1]))
+        return Complaint(trail, f'unknown key "{key}"; {did_you_mean(key, known)}', at_key=True, meant=_closest(key, known) or "")
+    if kind == "missing":
+        return Complaint(trail, f'"{trail[-1]}" is missing; it must be given', missing=True)
+    return Complaint(trail, _sentence(kind, detail))
+
+
+def _sentence(kind: str, detail: Any) -> str:
+    context = detail.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "too_short" and context.get("min_length") == 1:
+        return "must not be empty"
+    if kind == "string_type":
+        quote = "" if isinstance(detail["input"], (dict, list, type(None))) else "; quote it"
+        return f"must be text{_got(detail['input'])}{quote}"
+    sentence = _SENTENCES.get(kind, detail["msg"]).format(**context).replace("'", '"')
+    return sentence if kind in _WITHOUT_VALUE else sentence + _got(detail["input"])
+
+
+def _got(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        return f", not a {'mapping' if isinstance(value, dict) else 'list'}"
+    if value is None:
+        return ", not nothing"
+    if isinstance(value, str):
+        return f', not "{value if len(value) <= 60 else value[:57] + "..."}"'
+    return f", not {str(value).lower() if isinstance(value, bool) else value}"
+
+
+def did_you_mean(name: str, known: Iterable[str], nothing: str = "none is known here") -> str:
+    """The second half of "unknown X": the name that was probably meant, or all that there are."""
+    names = list(known)
+    if close := _closest(name, names):
+        return f'did you mean "{close}"?'
+    return f"known here: {', '.join(names)}" if names else nothing
+
+
+def _closest(name: str, known: Iterable[str]) -> str | None:
+    folded = {one.casefold(): one for one in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return folded[close[0]] if close else None
+
+
+def _real(value: Any, loc: Iterable[Step]) -> Trail:
+    """pydantic's location without the steps (names of union members) that are not in the data; a last, missing key stays."""
+    steps, trail = list(loc), []
+    for index, step in enumerate(steps):
+        inside = (isinstance(value, dict) and step in value) or (isinstance(value, list) and isinstance(step, int) and step < len(value))
+        if inside:
+            value = value[step]
+        if inside or (index == len(steps) - 1 and isinstance(value, dict)):
+            trail.append(step)
+    return tuple(trail)
+
+
+def _known_keys(schema: type[BaseModel], loc: Iterable[Step]) -> set[str]:
+    """The keys that the schema knows at a location, by walking its JSON Schema."""
+    root = schema.model_json_schema()
+    here: list[dict[str, Any]] = [root]
+    for step in loc:
+        here = [after for one in here for after in _children(root, one, step)] or here
+    return {name for one in here for member in _members(root, one) for name in member.get("properties", {})}
+
+
+def _members(root: dict[str, Any], part: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if "$ref" in part:
+        yield from _members(root, root["$defs"][part["$ref"].rsplit("/", 1)[1]])
+    elif "anyOf" in part or "oneOf" in part:
+        for member in part.get("anyOf", []) + part.get("oneOf", []):
+            yield from _members(root, member)
+    else:
+        yield part
+
+
+def _children(root: dict[str, Any], part: dict[str, Any], step: Step) -> Iterator[dict[str, Any]]:
+    for member in _members(root, part):
+        if member.get("title") == step:  # the name of a union's member
+            yield member
+        elif isinstance(step, int) and "items" in member:
+            yield member["items"]
+        elif step in member.get("properties", {}):
+            yield member["properties"][step]
+        elif isinstance(member.get("additionalProperties"), dict):
+            yield member["additionalProperties"]
+        else:
+            yield from member.get("patternProperties", {}).values()

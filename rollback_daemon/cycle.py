@@ -1,0 +1,85 @@
+"""One evaluation of one interval group: ask everything once, judge every rollout, remember, tell.
+
+Lives here: the order of these steps. Must not live here: any decision, any answer's meaning, any wiring.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from rollback_daemon.clock import Clock, aligned
+from rollback_daemon.errors import JournalUnavailable
+from rollback_daemon.journal.journal import Journal
+from rollback_daemon.rules.model import Rollout
+from rollback_daemon.signals.observation import Observation
+from rollback_daemon.signals.questions import distinct
+from rollback_daemon.watch import Watch
+
+
+class Asks(Protocol):
+    """Something that answers queries; `signals.prometheus.Prometheus` is the one."""
+
+    def ask(self, queries: Sequence[str], at: datetime) -> Mapping[str, Observation]: ...
+
+
+class CycleWitness(Protocol):
+    """Who is told how a cycle went, for metrics."""
+
+    def cycle(self, interval: timedelta, lag: float, seconds: float, missed: int) -> None: ...
+
+    def failed(self, rollout: Rollout) -> None: ...
+
+
+@dataclass(slots=True)
+class Cycle:
+    """The rollouts that share an interval. `after` is told when they have all been judged."""
+
+    interval: timedelta
+    watches: Sequence[Watch]
+    prometheus: Asks
+    journal: Journal
+    clock: Clock
+    witness: CycleWitness
+    after: Callable[[Sequence[Watch], timedelta], None]
+    last: datetime | None = None
+    _kept: dict[str, str] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Evaluate once, at the last multiple of the interval; a time that has already been evaluated is passed over."""
+        woken = self.clock.now()
+        now = aligned(woken, self.interval)
+        if self.last is not None and now <= self.last:
+            return
+        missed = (now - self.last) // self.interval - 1 if self.last else 0
+        self.last = now
+        started = time.monotonic()
+        observations = self.prometheus.ask(distinct(watch.rollout.questions() for watch in self.watches), now)
+        outcomes = {watch.rollout.name: self._judge(watch, observations, now) for watch in self.watches}
+        self._remember(now)
+        self.after(self.watches, self.interval)
+        seconds = time.monotonic() - started
+        self.witness.cycle(self.interval, (woken - now).total_seconds(), seconds, missed)
+        structlog.get_logger().debug("cycle", at=now.isoformat(), queries=len(observations), seconds=round(seconds, 4), missed=missed, **outcomes)
+
+    def _judge(self, watch: Watch, observations: Mapping[str, Observation], now: datetime) -> str:
+        """One rollout that cannot be judged must not keep the others from being judged."""
+        try:
+            return watch.evaluate(observations, now)
+        except Exception:  # noqa: BLE001 (a defect in one rollout's path must not blind the guard of the others; it is logged and counted)
+            structlog.get_logger().exception("a rollout could not be judged; the others are", rollout=watch.rollout.name)
+            self.witness.failed(watch.rollout)
+            return "error"
+
+    def _remember(self, now: datetime) -> None:
+        texts = {watch.rollout.name: watch.remembered() for watch in self.watches}
+        changed = {name: text for name, text in texts.items() if self._kept.get(name) != text}
+        try:
+            self.journal.save_memory(changed, now)
+        except JournalUnavailable as error:
+            structlog.get_logger().error("memory could not be kept; a restart now would lose pending time", error=str(error))
+        else:
+            self._kept |= changed

@@ -1,0 +1,245 @@
+"""Which alerts are active: a pure function of a rollout, what the judge knows of it, and the last evaluation.
+
+Every trigger alerts under its own name, and the rollout itself under the names in `ROLLOUT_ALERTS`. Lives here: labels, annotations, and since
+when. Must not live here: sending them (`alertmanager`), the wording of a breach (`judge.act.sentence`).
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote, urlsplit
+
+from rollback_daemon.durations import format_duration, format_number
+from rollback_daemon.flags.store import Scalar
+from rollback_daemon.judge.act import sentence
+from rollback_daemon.judge.drift import Drift
+from rollback_daemon.judge.position import Position
+from rollback_daemon.judge.state import Judgement, State, TriggerJudgement
+from rollback_daemon.judge.transitions import Kind, Phase
+from rollback_daemon.judge.trigger import Active
+from rollback_daemon.rules.model import Rollout, Trigger
+from rollback_daemon.rules.templates import render
+
+JOURNAL_UNWRITABLE = "JournalUnwritable"
+_LONGEST_VALUE = 80
+_RESERVED = ("alertname", "rollout", "stage", "owner", "severity")
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert as Alertmanager knows it. Its labels, none of them empty, are its identity; everything else may change while it is active."""
+
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    starts_at: datetime
+    generator_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """That a rollout alert is active: since when, the figure or words it rests on, and two texts for people."""
+
+    since: datetime
+    value: str
+    summary: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutAlert:
+    """A kind of alert about the rollout itself; `meaning` is for the documentation."""
+
+    severity: str
+    meaning: str
+    find: Callable[[Rollout, State, Judgement], Finding | None]
+
+
+def active(rollout: Rollout, state: State, judgement: Judgement, *, external_url: str, external_labels: Mapping[str, str]) -> list[Alert]:
+    """Every alert that is active now, triggers first.
+
+    A trigger's `stage` is where it fired and stays that; a rollout alert's is the one on record, which changes when a transition is done.
+
+    `external_url` is where people reach the daemon; it is left out where it is no absolute URL. `external_labels` never overwrite a label.
+    Labels are weakest first: external, of the series, of the rule file, of the trigger; `alertname`, `rollout` and `stage` are ours, and so
+    are `owner` and `severity` where the trigger has none. What a series had under one of these five names is kept as `exported_NAME`.
+    """
+    url = _page(external_url, rollout.name)
+    found: dict[frozenset[tuple[str, str]], Alert] = {}
+    for name, labels, annotations, since in (*_of_triggers(rollout, state, judgement), *_of_rollout(rollout, state, judgement)):
+        complete = {**_without_empty(external_labels), **_without_empty(labels), "alertname": name, "rollout": rollout.name}
+        alert = Alert(complete, _without_empty({"runbook_url": rollout.runbook_url, **annotations}), since, url)
+        # series that a rule's own labels make equal are one alert to Alertmanager: the one that began first speaks for them
+        found[frozenset(complete.items())] = min(found.get(frozenset(complete.items()), alert), alert, key=lambda one: one.starts_at)
+    return list(found.values())
+
+
+_Raw = tuple[str, dict[str, str], dict[str, str], datetime]
+"""Name, labels and annotations of an alert before what all of them share, and since when it is active."""
+
+
+# of triggers
+
+
+def _of_triggers(rollout: Rollout, state: State, judgement: Judgement) -> Iterator[_Raw]:
+    for judged in judgement.triggers:
+        known = state.triggers.get(judged.trigger.name, judged.state)
+        for series in known.active:
+            if series.alerting and series.firing_since:
+                yield _of_series(rollout, judged, series, series.firing_since, judgement.at)
+
+
+def _of_series(rollout: Rollout, judged: TriggerJudgement, series: Active, since: datetime, now: datetime) -> _Raw:
+    trigger, labels = judged.trigger, dict(series.labels)
+    own = {name: render(text, series.value, labels) for name, text in trigger.labels.items()}
+    ours = {"owner": rollout.owner, "severity": trigger.severity, **own, "stage": series.stage}
+    exported = {f"exported_{name}": labels.pop(name) for name in _RESERVED if name in labels}
+    annotations = {
+        "summary": sentence(judged, series, now),
+        "description": _description(rollout, judged, series, now),
+        "value": "no data" if series.value is None else format_number(series.value),
+        "action": _what_is_done(rollout, trigger),
+        **{name: render(text, series.value, dict(series.labels)) for name, text in trigger.annotations.items()},
+    }
+    return trigger.name, {**exported, **labels, **rollout.labels, **ours}, annotations, since
+
+
+def _description(rollout: Rollout, judged: TriggerJudgement, series: Active, now: datetime) -> str:
+    query = f" Query: {judged.trigger.test.expr}" if judged.trigger.test.expr else ""
+    return f"Rollout {rollout.name}: {sentence(judged, series, now)}.{query}"
+
+
+def _what_is_done(rollout: Rollout, trigger: Trigger) -> str:
+    if trigger.dry_run:
+        return f"nothing was done, the trigger is a dry run; it would have been: {trigger.action}"
+    if not rollout.enforce:
+        return f"nothing was done, the rollout is only observed (mode: observe); it would have been: {trigger.action}"
+    return str(trigger.action)
+
+
+# of the rollout
+
+
+def _of_rollout(rollout: Rollout, state: State, judgement: Judgement) -> Iterator[_Raw]:
+    stage = state.position.stage if state.position else ""
+    for name, kind in ROLLOUT_ALERTS.items():
+        if found := kind.find(rollout, state, judgement):
+            labels = {**rollout.labels, "owner": rollout.owner, "severity": kind.severity, "stage": stage}
+            yield name, labels, {"summary": found.summary, "description": found.description, "value": found.value}, found.since
+
+
+def _rolled_back(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:  # noqa: ARG001 (the shape of a finder)
+    position = state.position
+    if position is None or position.phase not in {Phase.ROLLED_BACK, Phase.FROZEN}:
+        return None
+    way = f'from "{position.origin}" to "{position.stage}"' if position.origin else f'to "{position.stage}"'
+    text = f"{position.why}{_asked(position)}. It is not promoted again until somebody resumes it with a reason."
+    return Finding(position.since or position.entered, position.why, f"{rollout.name} was rolled back {way}", text)
+
+
+def _rollback_failed(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:  # noqa: ARG001 (the shape of a finder)
+    position = state.position
+    opened = position.open if position else None
+    if position is None or opened is None or opened.kind is not Kind.ROLLBACK or not (opened.failure or position.phase is Phase.FAILED):
+        return None
+    when = f"at {opened.next_try.astimezone(UTC):%H:%M:%S} UTC" if opened.next_try else "in a moment"
+    summary = f'{rollout.name} could not be rolled back from "{opened.origin}" to "{opened.target}"'
+    text = f"{opened.failure}. It is tried again {when}. The rollback is due because of: {'; '.join(opened.why)}{_asked(position)}."
+    return Finding((position.since if position.phase is Phase.FAILED else None) or opened.at, opened.failure, summary, text)
+
+
+def _drift(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:
+    if state.drift not in _DRIFTS:
+        return None
+    where = judgement.whereabouts
+    keys = "; ".join(f"{key} is {_show(actual)}, expected {_show(expected)}" for key, (expected, actual) in sorted((where.keys or {}).items()))
+    summary = f"the flags of {rollout.name} are {_DRIFTS[state.drift]} than the record says"
+    there = f'They are those of stage "{where.stage.name}".' if where.stage else "They are those of no stage."
+    return Finding(state.drift_since or judgement.at, keys, summary, f"{keys}. {there} Somebody else changed them.")
+
+
+def _blind(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:
+    if not state.blind:
+        return None
+    since = state.blind_since or judgement.at
+    lost = [one for one in judgement.triggers if one.armed and one.state.unknown_since and not one.trigger.dry_run]
+    each = "; ".join(f"{one.trigger.name}: {one.state.why or 'no data'}" for one in lost)
+    value = f"{len(lost)} of {len(judgement.triggers)} triggers cannot see"
+    summary = f"{rollout.name} is not guarded: {value}, for {format_duration(judgement.at - since)}"
+    return Finding(since, value, summary, f"{each}. Nothing is rolled back and nothing is promoted for what cannot be seen.")
+
+
+def _held(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:
+    position, where = state.position, judgement.whereabouts
+    reasons, since = [], []
+    if position is not None and position.phase is Phase.HELD:
+        reasons.append(f"{position.why}{_asked(position)}")
+        since.append(position.since or position.entered)
+    if where.drift is Drift.UNREADABLE:
+        reasons.append(f"its flags cannot be read: {where.why}")
+        since.append(state.drift_since or judgement.at)
+    if not reasons:
+        return None
+    why = "; ".join(reasons)
+    return Finding(min(since), why, f"{rollout.name} is held: {why}", f"{why}. It goes no further up until that is mended and somebody resumes it.")
+
+
+def _ready(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:
+    position = state.position
+    if position is None or position.phase is not Phase.READY:
+        return None
+    following = next((stage for stage in rollout.stages if stage.number == _number(rollout, position) + 1), None)
+    to = f' to "{following.name}"' if following else ""
+    value = f'soaked {format_duration(state.soaked)} at "{position.stage}"'
+    text = f"{value}, and each of its {len(judgement.gates)} gates passes. It is promoted when somebody promotes it."
+    return Finding(position.since or position.entered, value, f"{rollout.name} may be promoted{to}", text)
+
+
+ROLLOUT_ALERTS: dict[str, RolloutAlert] = {
+    "RolloutRolledBack": RolloutAlert("critical", "the rollout was taken back, and nobody has resumed it yet", _rolled_back),
+    "RolloutRollbackFailed": RolloutAlert("critical", "a rollback is due and the flags could not be set; it is tried again", _rollback_failed),
+    "RolloutBlind": RolloutAlert("critical", "triggers that are armed could not see for longer than `max_gap`", _blind),
+    "RolloutDrift": RolloutAlert("warning", "the flags are not those of the stage on record", _drift),
+    "RolloutHeld": RolloutAlert("warning", "somebody or something stopped the way up, or the flags cannot be read", _held),
+    "RolloutReady": RolloutAlert("info", "soaked, and every gate passes: a person may promote it", _ready),
+}
+"""Every alert about a rollout itself, by name."""
+
+_DRIFTS = {Drift.LOWER: "lower", Drift.HIGHER: "higher", Drift.OTHER: "other"}
+
+
+# words
+
+
+def _asked(position: Position) -> str:
+    return f" (by {position.by})" if position.by else ""
+
+
+def _number(rollout: Rollout, position: Position) -> int:
+    stage = rollout.stage(position.stage)
+    return stage.number if stage else 0
+
+
+def _show(value: Scalar) -> str:
+    """A flag's value with its type visible. Only keys that the rule file names come here."""
+    text = "missing" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def journal_unwritable(since: datetime, *, external_url: str, external_labels: Mapping[str, str]) -> Alert:
+    """About the guard itself: a journal that cannot be written blocks every promotion, and pages."""
+    labels = {**_without_empty(external_labels), "alertname": JOURNAL_UNWRITABLE, "severity": "critical"}
+    said = {
+        "summary": "the journal of rollbackd cannot be written",
+        "description": "Rollbacks go on and are kept in the spill file beside it; promotions are refused. Look at disk space and permissions.",
+    }
+    return Alert(labels, said, since, _page(external_url, ""))
+
+
+def _page(external_url: str, rollout: str) -> str:
+    parts = urlsplit(external_url)
+    return f"{external_url.rstrip('/')}/#{quote(rollout, safe='')}" if parts.scheme and parts.netloc else ""
+
+
+def _without_empty(texts: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in texts.items() if text}

@@ -1,0 +1,71 @@
+"""Verbs that change something through a running daemon: `promote`, `rollback`, `hold`, `resume`. Each takes a reason, which goes on record."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from rollback_daemon.faces.cli.client import DEFAULT_URL, FORMAT, NO, UNKNOWN, URL, Format, call, fail, print_json
+
+ROLLOUT = Annotated[str, typer.Argument(help="The rollout's name.")]
+REASON = Annotated[str, typer.Option("--reason", help="Why; it goes on record.")]
+WAIT = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until the flags are read back; 0 returns at once.")]
+
+
+def promote(rollout: ROLLOUT, reason: REASON, wait: WAIT = 60, url: URL = DEFAULT_URL, output: FORMAT = Format.TABLE) -> None:
+    """Raise a rollout to its next stage, if nothing blocks it."""
+    _transition(url, rollout, "promote", {"reason": reason}, wait, output)
+
+
+def rollback(
+    rollout: ROLLOUT,
+    reason: REASON,
+    to: Annotated[str | None, typer.Option("--to", help="A lower stage, or baseline; the previous stage when left out.")] = None,
+    wait: WAIT = 60,
+    url: URL = DEFAULT_URL,
+    output: FORMAT = Format.TABLE,
+) -> None:
+    """Take a rollout back to a lower stage, at once."""
+    _transition(url, rollout, "rollback", {"reason": reason, "to": to}, wait, output)
+
+
+def hold(rollout: ROLLOUT, reason: REASON, url: URL = DEFAULT_URL, output: FORMAT = Format.TABLE) -> None:
+    """Stop the way up until somebody resumes it. Triggers go on watching."""
+    _show(call("POST", url, f"rollouts/{rollout}/hold", {"reason": reason}), output)
+
+
+def resume(rollout: ROLLOUT, reason: REASON, url: URL = DEFAULT_URL, output: FORMAT = Format.TABLE) -> None:
+    """Open the way up again after a hold or a rollback. Triggers that still fire may act again."""
+    _show(call("POST", url, f"rollouts/{rollout}/resume", {"reason": reason}), output)
+
+
+def _transition(url: str, rollout: str, verb: str, body: dict[str, Any], wait: float, output: Format) -> None:
+    started = call("POST", url, f"rollouts/{rollout}/{verb}", body)
+    deadline = time.monotonic() + wait
+    if not wait:
+        _show(started, output)
+        return
+    while True:
+        ended = [one for one in call("GET", url, f"rollouts/{rollout}/history", limit=200) if one.get("id") == started["transition"]]
+        last = next((one for one in reversed(ended) if one["event"] in {"done", "abandoned"}), None)
+        now = call("GET", url, f"rollouts/{rollout}")
+        if last is not None and last["event"] == "done":
+            _show(now, output)
+            return
+        if last is not None:
+            fail(f"{verb} was given up: {last['why']}", NO)
+        if time.monotonic() > deadline:
+            fail(f"{verb} is not done after {wait:g} s: {now['next']}; it goes on, see `rollbackd explain {rollout}`", UNKNOWN)
+        time.sleep(0.1)
+
+
+def _show(found: dict[str, Any], output: Format) -> None:
+    if output is Format.JSON:
+        print_json(found)
+        return
+    from rollback_daemon.faces.cli import show  # noqa: PLC0415
+
+    show.console().print(show.statuses([found]))
+
+
+VERBS = (promote, rollback, hold, resume)

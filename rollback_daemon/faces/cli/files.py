@@ -1,0 +1,103 @@
+"""Verbs about files, with no daemon running: `check` and `schema`."""
+
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rollback_daemon.faces.cli.client import FORMAT, USAGE, Format, print_json
+
+
+class Subject(StrEnum):
+    """What a schema is wanted of."""
+
+    RULES = "rules"
+    CONFIG = "config"
+
+
+def schema(subject: Annotated[Subject, typer.Argument(help="Of a rule file, or of the daemon's configuration.")] = Subject.RULES) -> None:
+    """Print the JSON Schema of a file, for editors."""
+    from rollback_daemon.config import Configuration  # noqa: PLC0415
+    from rollback_daemon.rules.schema import RuleFile  # noqa: PLC0415
+
+    made = (RuleFile if subject is Subject.RULES else Configuration).model_json_schema()
+    print_json({"$schema": "https://json-schema.org/draft/2020-12/schema", **made})
+
+
+def check(
+    paths: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Rule files, or configurations (with the rule files that they name).")],
+    prometheus: Annotated[str, typer.Option("--prometheus", help="Also ask this server whether it understands every query.")] = "",
+    output: FORMAT = Format.TABLE,
+) -> None:
+    """Say what is wrong with files, all at once; and how each trigger is understood, and what tends to go wrong with it."""
+    from rollback_daemon.errors import ConfigurationError  # noqa: PLC0415
+    from rollback_daemon.faces.cli.server_check import Server  # noqa: PLC0415
+    from rollback_daemon.rules import advice  # noqa: PLC0415
+
+    try:
+        rollouts = _rollouts(paths)
+        server = Server(prometheus) if prometheus else None
+        if server:
+            server.check(rollouts)
+    except ConfigurationError as error:
+        if output is Format.JSON:
+            print_json({"ok": False, "problems": [_as_json(problem) for problem in error.problems]})
+        else:
+            for problem in error.problems:
+                typer.echo(str(problem), err=True)
+            typer.echo(f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''}", err=True)
+        raise typer.Exit(USAGE) from None
+    scrape: timedelta | None = server.scrape_interval if server else None
+    if output is Format.JSON:
+        found = [
+            {
+                "rollout": one.name,
+                "file": one.file,
+                "understood": advice.understood(one),
+                "warnings": [_as_json(w) for w in advice.warnings(one, scrape)],
+            }
+            for one in rollouts
+        ]
+        print_json({"ok": True, "rollouts": found})
+        return
+    for one in rollouts:
+        typer.echo(f"{one.file}: ok: {one.name}, {len(one.stages)} stages, {len(one.gates)} gates, {len(one.triggers)} triggers")
+        for line in advice.understood(one):
+            typer.echo(f"  {line}")
+        for warning in advice.warnings(one, scrape):
+            typer.echo(f"  warning: {warning}")
+
+
+def _rollouts(paths: list[Path]) -> list[Any]:
+    from rollback_daemon import config, documents  # noqa: PLC0415
+    from rollback_daemon.errors import ConfigurationError, Problem  # noqa: PLC0415
+    from rollback_daemon.rules.load import load_all  # noqa: PLC0415
+
+    rules: list[Path] = []
+    rollouts: list[Any] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            value = documents.read(path).value
+            if isinstance(value, dict) and ("rule_files" in value or "prometheus" in value):
+                rollouts += config.load(path).rollouts
+            else:
+                rules.append(path)
+        except ConfigurationError as error:
+            problems += error.problems
+    try:
+        rollouts += load_all(rules)
+    except ConfigurationError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigurationError(problems)
+    return rollouts
+
+
+def _as_json(problem: Any) -> dict[str, Any]:
+    return {"file": problem.file, "line": problem.line, "column": problem.column, "path": problem.path, "text": problem.text}
+
+
+VERBS = (check, schema)

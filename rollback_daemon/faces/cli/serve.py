@@ -1,0 +1,39 @@
+"""`run`: the daemon itself."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    config_file: Annotated[Path, typer.Option("--config.file", help="The daemon's configuration.")] = Path("rollbackd.yml"),
+    listen: Annotated[str, typer.Option("--web.listen-address", help="HOST:PORT of API and metrics.")] = "127.0.0.1:9811",
+    external_url: Annotated[str, typer.Option("--web.external-url", help="Where people reach the daemon; used in links.")] = "",
+    storage: Annotated[str, typer.Option("--storage.url", help="The journal's database.")] = "sqlite:///rollbackd.db",
+    level: Annotated[str, typer.Option("--log.level", help="debug, info, warn or error.")] = "info",
+    log_format: Annotated[str, typer.Option("--log.format", help="logfmt, json, or auto: logfmt on a terminal.")] = "auto",
+) -> None:
+    """Guard the rollouts of a configuration until told to stop (SIGTERM); SIGHUP loads it again."""
+    from rollback_daemon.faces.logs import FORMATS, LEVELS, configure  # noqa: PLC0415
+
+    if level not in LEVELS:
+        raise typer.BadParameter(f'"{level}" is no level; use one of {", ".join(LEVELS)}', param_hint="--log.level")
+    if log_format not in FORMATS:
+        raise typer.BadParameter(f'"{log_format}" is no format; use one of {", ".join(FORMATS)}', param_hint="--log.format")
+    host, port = _address(listen)
+    configure(level, log_format)
+    from rollback_daemon import app  # noqa: PLC0415 (heavy: only the daemon pays for it)
+
+    shown = external_url or f"http://{'localhost' if host in {'', '0.0.0.0', '::'} else host}:{port}"  # noqa: S104 (told apart, not bound)
+    raise typer.Exit(app.run(app.Settings(config_file.absolute(), storage, host, port, shown)))
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    if not port.isdigit() or not 0 <= int(port) < 65536:
+        raise typer.BadParameter(f'"{listen}" is no address; write HOST:PORT, for instance 127.0.0.1:9811', param_hint="--web.listen-address")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 (":9811" means every address, as in Prometheus)
+
+
+VERBS = (run,)

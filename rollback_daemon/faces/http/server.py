@@ -1,0 +1,45 @@
+"""The web server: uvicorn on a thread of its own, bound before the daemon says that it has started."""
+
+import socket
+import threading
+from collections.abc import Callable
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from rollback_daemon.errors import ConfigurationError, Problem
+from rollback_daemon.faces.http.api import build
+from rollback_daemon.guard import Guard
+
+
+class WebServer:
+    """Serves the API. Raises ConfigurationError when the address cannot be bound."""
+
+    def __init__(self, guard: Guard, registry: CollectorRegistry, reload: Callable[[], None], host: str, port: int) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((host, port))
+        except OSError as error:
+            self._socket.close()
+            raise ConfigurationError([Problem("--web.listen-address", 0, 0, "", f"{host}:{port} cannot be bound: {error.strerror}")]) from error
+        settings = uvicorn.Config(build(guard, registry, reload), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2)
+        self._server = uvicorn.Server(settings)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, name="web", daemon=True)
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        host, port = self._socket.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def start(self) -> None:
+        """Serve from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Answer what was asked, then close."""
+        self._server.should_exit = True
+        self._thread.join(5)
+        self._socket.close()

@@ -1,0 +1,199 @@
+"""A rollout as plain values for people and programs: what the API answers, the command line prints and, later, the page shows.
+
+Lives here: the shape, and the sentences that say what would change something. Must not live here: HTTP, terminals, decisions.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from rollback_daemon.durations import format_duration, format_number
+from rollback_daemon.journal.journal import Record
+from rollback_daemon.judge.act import sentence
+from rollback_daemon.judge.gates import gate_sentence
+from rollback_daemon.judge.position import Position
+from rollback_daemon.judge.state import GateJudgement, TriggerJudgement
+from rollback_daemon.judge.transitions import Phase
+from rollback_daemon.judge.trigger import Active, TriggerPhase
+from rollback_daemon.rules.reading import Health, Reading, Verdict
+from rollback_daemon.signals.observation import Labels, show_labels
+from rollback_daemon.watch import Watch
+
+_MOST_SERIES = 20  # of one trigger, furthest first: more than anybody reads
+
+
+def summary(watch: Watch) -> dict[str, Any]:
+    """One rollout in a line: where it is and what needs a person."""
+    rollout, state, judgement = watch.rollout, watch.state, watch.judgement
+    position = state.position
+    stage = rollout.stage(position.stage) if position else None
+    return {
+        "rollout": rollout.name,
+        "owner": rollout.owner,
+        "mode": "enforce" if rollout.enforce else "observe",
+        "phase": position.phase if position else None,
+        "stage": position.stage if position else None,
+        "exposure": stage.exposure if stage else None,
+        "since": _time(position.since or position.entered if position else None),
+        "why": position.why if position else "its flags have not been read yet",
+        "blind": state.blind,
+        "drift": state.drift,
+        "firing": [one.trigger.name for one in judgement.triggers if one.state.phase is TriggerPhase.FIRING] if judgement else [],
+        "pending": [one.trigger.name for one in judgement.triggers if one.state.phase is TriggerPhase.PENDING] if judgement else [],
+        "evaluated_at": _time(judgement.at if judgement else None),
+        "next": what_next(watch),
+    }
+
+
+def explanation(watch: Watch) -> dict[str, Any]:
+    """One rollout in full: the ladder, every trigger and gate with its value beside its limit, and what would change it."""
+    rollout, state, judgement = watch.rollout, watch.state, watch.judgement
+    position = state.position
+    return {
+        **summary(watch),
+        "file": rollout.file,
+        "rules_sha256": rollout.digest,
+        "interval": format_duration(rollout.interval),
+        "flags": {"store": rollout.flags.store, "place": watch.place, **_flags(watch)},
+        "entered": _time(position.entered if position else None),
+        "soaked": format_duration(state.soaked),
+        "stages": [
+            {"stage": stage.name, "exposure": stage.exposure, "soak": format_duration(stage.soak), "flags": dict(stage.flags)}
+            for stage in rollout.stages
+        ],
+        "transition": _open(position),
+        "triggers": [_trigger(one, judgement.at) for one in judgement.triggers] if judgement else [],
+        "gates": [_gate(one) for one in judgement.gates] if judgement else [],
+        "blockers": [{"code": one.code, "unknown": one.code.unknown, "sentence": one.sentence} for one in judgement.blockers] if judgement else [],
+    }
+
+
+def what_next(watch: Watch) -> str:
+    """What comes next, and who has to move."""
+    position, judgement = watch.state.position, watch.judgement
+    if position is None:
+        return "waiting until its flags can be read"
+    if position.open is not None:
+        return f"{position.open.kind} to {position.open.target} is under way" + (
+            f"; it failed so far: {position.open.failure}" if position.open.failure else ""
+        )
+    if position.phase in {Phase.ROLLED_BACK, Phase.HELD, Phase.FROZEN}:
+        return "stays until a person resumes it with a reason"
+    if judgement is None:
+        return "waiting for its first evaluation"
+    stage = watch.rollout.stage(position.stage) or watch.rollout.stages[0]
+    if stage is watch.rollout.stages[-1]:
+        return "at the top, and still watched"
+    following = watch.rollout.stages[stage.number + 1].name
+    if judgement.blockers:
+        return f"promotion to {following} waits: {judgement.blockers[0].sentence}"
+    return f"may be promoted to {following} by a person"
+
+
+def event(record: Record) -> dict[str, Any]:
+    """One record of the journal."""
+    return {"seq": record.seq, "at": _time(record.at), "rollout": record.rollout, "event": record.kind, **record.body}
+
+
+def _flags(watch: Watch) -> dict[str, Any]:
+    where = watch.judgement.whereabouts if watch.judgement else None
+    differing = {key: {"expected": expected, "actual": actual} for key, (expected, actual) in (where.keys or {}).items()} if where else {}
+    return {"differing": differing, "unreadable": where.why if where else ""}
+
+
+def _open(position: Position | None) -> dict[str, Any] | None:
+    opened = position.open if position else None
+    if opened is None:
+        return None
+    return {
+        "id": opened.id,
+        "kind": opened.kind,
+        "from": opened.origin,
+        "to": opened.target,
+        "at": _time(opened.at),
+        "why": list(opened.why),
+        "by": opened.by,
+        "applied": opened.applied,
+        "failure": opened.failure,
+    }
+
+
+def _trigger(one: TriggerJudgement, now: datetime) -> dict[str, Any]:
+    trigger = one.trigger
+    active = {series.labels: series for series in one.state.active}
+    series = sorted(
+        dict.fromkeys([*active, *one.assessment.series]), key=lambda labels: _urgency(active.get(labels), one.assessment.series.get(labels))
+    )
+    return {
+        "alert": trigger.name,
+        "phase": one.state.phase,
+        "health": one.state.health,
+        "why": one.state.why,
+        "armed": one.armed,
+        "action": str(trigger.action),
+        "severity": trigger.severity,
+        "dry_run": trigger.dry_run,
+        "subject": trigger.test.subject,
+        "limit": trigger.test.limit,
+        "expr": trigger.test.expr,
+        "for": format_duration(trigger.for_),
+        "counted": {"breaches": one.state.breaches, "no_data": one.state.no_data, "errors": one.state.errors},
+        "series": [_series(one, labels, active.get(labels), one.assessment.series.get(labels), now) for labels in series[:_MOST_SERIES]],
+        "change": "; ".join(_changes(one, now)),
+    }
+
+
+def _urgency(active: Active | None, reading: Reading | None) -> tuple[int, float]:
+    order = {TriggerPhase.FIRING: 0, TriggerPhase.PENDING: 1}
+    return (order[active.phase] if active else 2, -(reading.value if reading and reading.value is not None else 0.0))
+
+
+def _series(one: TriggerJudgement, labels: Labels, active: Active | None, reading: Reading | None, now: datetime) -> dict[str, Any]:
+    value = reading.value if reading else active.value if active else None
+    left = one.trigger.for_ - (now - active.active_since) if active and active.phase is TriggerPhase.PENDING else None
+    return {
+        "labels": dict(labels),
+        "value": value,
+        "verdict": reading.verdict if reading else Verdict.UNKNOWN,
+        "phase": active.phase if active else TriggerPhase.INACTIVE,
+        "since": _time(active.active_since if active else None),
+        "fires_in": format_duration(left) if left is not None else None,
+        "sentence": sentence(one, active, now) if active else f"{one.trigger.test.subject}{show_labels(labels)} {_number(value)}",
+    }
+
+
+def _changes(one: TriggerJudgement, now: datetime) -> Iterator[str]:
+    """What would change this trigger."""
+    trigger, subject = one.trigger, f"{one.trigger.test.subject} {one.trigger.test.limit}".strip()
+    if one.state.health is not Health.OK:
+        yield f"cannot tell ({one.state.why or 'no data'}); phases stay as they are until it can"
+    if not one.armed:
+        yield "takes no action at this stage"
+    pending = [active for active in one.state.active if active.phase is TriggerPhase.PENDING]
+    if pending:
+        first = min(pending, key=lambda active: active.active_since)
+        yield f"fires in {format_duration(trigger.for_ - (now - first.active_since))} unless a clear evaluation comes first"
+    elif one.state.phase is TriggerPhase.FIRING:
+        acted = any(active.spent for active in one.state.active)
+        kept = f" and has stayed so for {format_duration(trigger.keep_firing_for)}" if trigger.keep_firing_for else ""
+        yield ("has acted; " if acted else "") + f"resolves when it is no longer {subject}{kept}"
+    elif one.state.health is Health.OK:
+        yield f"breached once {subject}" + (f" holds for {format_duration(trigger.for_)}" if trigger.for_ else "")
+
+
+def _gate(judged: GateJudgement) -> dict[str, Any]:
+    return {
+        "gate": judged.gate.name,
+        "verdict": {Verdict.CLEAR: "passes", Verdict.BREACHED: "violated", Verdict.UNKNOWN: "unknown"}[judged.verdict],
+        "value": judged.value,
+        "condition": str(judged.gate.condition),
+        "sentence": gate_sentence(judged),
+    }
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else format_number(value)
+
+
+def _time(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None

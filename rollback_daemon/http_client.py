@@ -1,0 +1,110 @@
+"""HTTP clients as Prometheus' configuration writes them: `basic_auth`, `authorization`, `tls_config`, `http_headers`, with secrets in files.
+
+Lives here: settings to a `requests.Session`. A secret's file is read again for every request, so a rotated one needs no reload, and a secret
+is in memory only while it is sent.
+"""
+
+from pathlib import Path
+
+import requests
+from pydantic import Field, field_validator, model_validator
+from requests.auth import AuthBase, _basic_auth_str
+
+from rollback_daemon.schema import Part, Text
+
+
+class BasicAuth(Part):
+    """A user name, and the file that has the password."""
+
+    username: Text
+    password_file: Text
+
+
+class Authorization(Part):
+    """A token in the `Authorization` header."""
+
+    type: Text = "Bearer"
+    credentials_file: Text
+
+
+class TLS(Part):
+    """Whom to trust, and who we are."""
+
+    ca_file: Text | None = None
+    cert_file: Text | None = None
+    key_file: Text | None = None
+    insecure_skip_verify: bool = False
+
+
+class Header(Part):
+    """A header's value, given here or in a file."""
+
+    values: list[str] = []
+    files: list[Text] = []
+
+
+class HTTPClient(Part):
+    """An address and how to be let in there."""
+
+    url: Text
+    basic_auth: BasicAuth | None = None
+    authorization: Authorization | None = None
+    tls_config: TLS = Field(default_factory=TLS)
+    http_headers: dict[Text, Header] = {}
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f'"{url}" is no address; begin it with http:// or https://')
+        if "@" in url.split("/", 3)[2]:
+            raise ValueError("has a user or password in it; use basic_auth with a password_file")
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> "HTTPClient":
+        if self.basic_auth and self.authorization:
+            raise ValueError("has both basic_auth and authorization; keep one")
+        return self
+
+    def session(self) -> requests.Session:
+        """A session with all of it. Reads no secret yet."""
+        session = requests.Session()
+        session.trust_env = False  # a proxy or a .netrc from the environment of the service would be a surprise at night
+        tls = self.tls_config
+        session.verify = False if tls.insecure_skip_verify else (tls.ca_file or True)
+        if tls.cert_file:
+            session.cert = (tls.cert_file, tls.key_file) if tls.key_file else tls.cert_file
+        session.auth = _FromFiles(self)
+        return session
+
+    def secret_files(self) -> list[str]:
+        """Every file that a request will need."""
+        files = [name for header in self.http_headers.values() for name in header.files]
+        files += [self.basic_auth.password_file] if self.basic_auth else []
+        files += [self.authorization.credentials_file] if self.authorization else []
+        return files + [name for name in (self.tls_config.ca_file, self.tls_config.cert_file, self.tls_config.key_file) if name]
+
+
+class _FromFiles(AuthBase):
+    """Puts credentials and headers on a request at the moment it is sent."""
+
+    def __init__(self, settings: HTTPClient) -> None:
+        self._settings = settings
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        settings = self._settings
+        for name, header in settings.http_headers.items():
+            request.headers[name] = ", ".join([*header.values, *map(_secret, header.files)])
+        if settings.basic_auth:
+            request.headers["Authorization"] = _basic_auth_str(settings.basic_auth.username, _secret(settings.basic_auth.password_file))
+        if settings.authorization:
+            request.headers["Authorization"] = f"{settings.authorization.type} {_secret(settings.authorization.credentials_file)}"
+        return request
+
+
+def _secret(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise requests.RequestException(f'the secret file "{file}" cannot be read: {error.strerror}') from error

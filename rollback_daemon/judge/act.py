@@ -1,0 +1,187 @@
+"""What firing triggers lead to: which stage to go back to, once for each activation at a stage, and never up.
+
+The lowest target wins and every trigger that asked is named. Lives here: what is done. Must not live here: when it is due (`due`).
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from rollback_daemon.durations import format_duration, format_number
+from rollback_daemon.judge.drift import Drift, Whereabouts
+from rollback_daemon.judge.due import became_due, is_promoted, is_ripe
+from rollback_daemon.judge.position import Position
+from rollback_daemon.judge.reasons import Code
+from rollback_daemon.judge.state import Happened, State, TriggerJudgement
+from rollback_daemon.judge.transitions import Event, Kind, Phase
+from rollback_daemon.judge.trigger import Active
+from rollback_daemon.rules.model import ActionKind, Rollout, Stage, Trigger
+from rollback_daemon.signals.observation import Labels, show_labels
+
+_HOLDABLE = {Phase.BASELINE, Phase.SOAKING, Phase.READY, Phase.COMPLETE}
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A trigger whose action is owed, with the series that fired."""
+
+    judged: TriggerJudgement
+    series: tuple[Active, ...]
+    target: Stage | None  # None: it does not ask for a rollback
+
+
+def on_triggers(
+    rollout: Rollout, state: State, position: Position, triggers: tuple[TriggerJudgement, ...], where: Whereabouts, now: datetime
+) -> tuple[list[Happened], State]:
+    """What the firing triggers ask for, at most one transition, and the state in which they have had their say."""
+    due = [one for judged in triggers if (one := _due(rollout, judged, position, where, now))]
+    if not due:
+        return [], state
+    wanting = [one for one in due if one.judged.trigger.action.kind is not ActionKind.ALERT]
+    happened = [_observed(one, now) for one in wanting if not _is_enforced(rollout, one)]
+    enforced = [one for one in wanting if _is_enforced(rollout, one)]
+    rolled_back = list(_rollback(rollout, position, [one for one in enforced if one.target], where, now))
+    return happened + (rolled_back or list(_hold(position, enforced, now))), _spend(state, due, position)
+
+
+def on_lowered_flags(rollout: Rollout, position: Position, where: Whereabouts, now: datetime) -> Iterator[Happened]:
+    """A promotion during which a person lowers the flags is taken back to where they are now: a retry must not overrule that."""
+    if rollout.enforce and is_promoted(position) and where.drift is Drift.LOWER and where.stage:
+        why = f'its flags were set to those of "{where.stage.name}" while it was being promoted to "{position.goal}"'
+        yield intended(rollout, position, Kind.ROLLBACK, where.stage, [why], "rollbackd", now, {"code": Code.DRIFT})
+
+
+def _is_enforced(rollout: Rollout, due: Due) -> bool:
+    return rollout.enforce and not due.judged.trigger.dry_run
+
+
+def _observed(due: Due, now: datetime) -> Happened:
+    return Happened(Event.OBSERVED, {"alert": due.judged.trigger.name, "would": str(due.judged.trigger.action), "why": list(_sentences(due, now))})
+
+
+def _due(rollout: Rollout, judged: TriggerJudgement, position: Position, where: Whereabouts, now: datetime) -> Due | None:
+    if not judged.armed:
+        return None
+    series = tuple(one for one in judged.state.active if not one.spent and is_ripe(judged.trigger, one, position, rollout.max_gap, now))
+    return Due(judged, series, _target(rollout, judged.trigger, position, where)) if series else None
+
+
+def previous(rollout: Rollout, position: Position, where: Whereabouts) -> int:
+    """The number of the stage that "the previous one" means: below the one that the flags are at, or are being promoted to."""
+    at = rollout.stage(position.goal if is_promoted(position) else position.stage) or rollout.stages[0]
+    number = max(at.number, where.stage.number) if where.drift is Drift.HIGHER and where.stage else at.number
+    return max(0, number - 1)
+
+
+def _target(rollout: Rollout, trigger: Trigger, position: Position, where: Whereabouts) -> Stage | None:
+    """The stage to go back to: what the rule says, but never above where the record or the flags say that the rollout is."""
+    if trigger.action.kind is not ActionKind.ROLLBACK:
+        return None
+    current = rollout.stage(position.stage) or rollout.stages[0]
+    named = rollout.stage(trigger.action.to) if trigger.action.to else None
+    number = min(named.number if named else previous(rollout, position, where), current.number)
+    return rollout.stages[no_higher_than(number, where)]
+
+
+def no_higher_than(number: int, where: Whereabouts) -> int:
+    """A target stage as the flags allow it: flags lowered by hand stay as low as they are; flags of no stage lead to the bottom."""
+    if where.drift is Drift.OTHER:
+        return 0
+    if where.drift is Drift.LOWER and where.stage is not None:
+        return min(number, where.stage.number)
+    return number
+
+
+def _rollback(rollout: Rollout, position: Position, due: list[Due], where: Whereabouts, now: datetime) -> Iterator[Happened]:
+    targets = [one.target for one in due if one.target]
+    if not targets:
+        return
+    target = min(targets, key=lambda stage: stage.number)
+    current = rollout.stage(position.stage) or rollout.stages[0]
+    under_way = position.open
+    if under_way and under_way.kind is Kind.ROLLBACK:
+        going = rollout.stage(under_way.target) or rollout.stages[0]
+        if going.number <= target.number:
+            return
+    elif target.number >= current.number and where.drift in {Drift.NONE, Drift.UNREADABLE} and not under_way:
+        return
+    why = [sentence for one in due for sentence in _sentences(one, now)]
+    breached_at = min(became_due(one.judged.trigger, active, position, rollout.max_gap, now) for one in due for active in one.series)
+    keys = [f"{one.judged.trigger.name}{show_labels(active.labels)}@{active.active_since.isoformat()}" for one in due for active in one.series]
+    more = {
+        "code": Code.TRIGGER_FIRING,
+        "triggers": [one.judged.trigger.name for one in due],
+        "activations": keys,
+        "breached_at": breached_at.isoformat(),
+    }
+    yield intended(rollout, position, Kind.ROLLBACK, target, why, "rollbackd", now, more)
+
+
+def intended(
+    rollout: Rollout,
+    position: Position,
+    kind: Kind,
+    target: Stage,
+    why: list[str],
+    by: str,
+    now: datetime,
+    more: Mapping[str, Any] | None = None,
+) -> Happened:
+    """The intent of a transition. Its id follows from what causes it, so the same activation can never mean two."""
+    cause = "|".join([rollout.name, kind, target.name, position.entered.isoformat(), *(more or {}).get("activations", [now.isoformat()])])
+    identity = f"{now:%Y%m%dT%H%M%SZ}-{hashlib.sha256(cause.encode()).hexdigest()[:8]}"
+    body = {"id": identity, "kind": kind, "from": position.stage, "to": target.name, "flags": dict(target.flags), "why": why, "by": by}
+    return Happened(Event.INTENDED, {**body, **(more or {})})
+
+
+def _hold(position: Position, due: list[Due], now: datetime) -> Iterator[Happened]:
+    """Stop the way up: asked for by a trigger, or all that is left where there is no lower stage to go back to."""
+    if not due or position.phase not in _HOLDABLE:
+        return
+    why = "; ".join(sentence for one in due for sentence in _sentences(one, now))
+    yield Happened(Event.HELD, {"why": why, "by": "rollbackd", "code": Code.TRIGGER_FIRING, "triggers": [one.judged.trigger.name for one in due]})
+
+
+def _spend(state: State, due: list[Due], position: Position) -> State:
+    triggers = dict(state.triggers)
+    for one in due:
+        acted = {active.labels for active in one.series}
+        before = triggers[one.judged.trigger.name]
+        active = tuple(replace(series, spent=True, acted_in=position.epoch) if series.labels in acted else series for series in before.active)
+        triggers[one.judged.trigger.name] = replace(before, active=active)
+    return replace(state, triggers=triggers)
+
+
+def _sentences(due: Due, now: datetime) -> Iterator[str]:
+    for active in islice(due.series, 5):
+        yield sentence(due.judged, active, now)
+    if len(due.series) > 5:
+        yield f"{due.judged.trigger.name}: and {len(due.series) - 5} more series"
+
+
+def sentence(judged: TriggerJudgement, active: Active, now: datetime) -> str:
+    """`ErrorRateHigh: error_rate 0.031 > 0.01 for 5m (held 5m15s)`: the value beside its limit, the window beside how long it was held."""
+    trigger = judged.trigger
+    value = "no data" if active.value is None else format_number(active.value)
+    text = f"{trigger.name}: {trigger.test.subject}{show_labels(active.labels)} {value}"
+    text += f" {trigger.test.limit}" if trigger.test.limit else ""
+    if not trigger.for_:
+        return text
+    return f"{text} for {format_duration(trigger.for_)} (held {format_duration(now - active.held_since)})"
+
+
+def trigger_changed(judged: TriggerJudgement, labels: Labels, was: Active | None, now_is: Active | None) -> Happened:
+    """The record of a series that changed its phase."""
+    known = now_is or was
+    body = {
+        "alert": judged.trigger.name,
+        "labels": dict(labels),
+        "phase": now_is.phase if now_is else "inactive",
+        "value": known.value if known else None,
+        "limit": judged.trigger.test.limit,
+        "active_since": known.active_since.isoformat() if known else None,
+    }
+    return Happened(Event.TRIGGER, body)

@@ -1,0 +1,71 @@
+"""Whether the flags are what the record says, and where on the ladder they really are. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from rollback_daemon.flags.store import Scalar, same
+from rollback_daemon.judge.position import Position
+from rollback_daemon.rules.model import Rollout, Stage
+
+
+class Drift(StrEnum):
+    """How flags differ from those of the stage on record."""
+
+    NONE = "none"
+    LOWER = "lower"  # they are exactly those of a lower stage
+    HIGHER = "higher"  # they are exactly those of a higher stage
+    OTHER = "other"  # they are those of no stage
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where the flags are. `stage` is the one that they equal, or None; `keys` are those that differ from the record: (expected, actual)."""
+
+    drift: Drift
+    stage: Stage | None = None
+    keys: Mapping[str, tuple[Scalar, Scalar]] | None = None
+    why: str = ""
+
+
+def whereabouts(rollout: Rollout, position: Position, flags: Mapping[str, Scalar] | str, now: datetime) -> Whereabouts:
+    """Where the flags are that were read in the cycle at `now`, as far as they can be held against the record.
+
+    Flags read before the rollout came to its stage, or while a transition changes them, are no drift; unless they are below both of its ends,
+    where nobody but a person puts them.
+    """
+    stage = rollout.stage(position.stage) or rollout.stages[0]
+    if position.entered > now:
+        return Whereabouts(Drift.NONE, stage)
+    if position.open is None:
+        return locate(rollout, stage, flags)
+    target = rollout.stage(position.open.target) or rollout.stages[0]
+    found = None if isinstance(flags, str) else locate(rollout, stage, flags)
+    if found and found.stage and found.stage.number < min(stage.number, target.number):
+        return found
+    return Whereabouts(Drift.NONE, stage)
+
+
+def locate(rollout: Rollout, stage: Stage, flags: Mapping[str, Scalar] | str) -> Whereabouts:
+    """Compare flags as read (or the sentence that says why they could not be read) with the `stage` on record."""
+    if isinstance(flags, str):
+        return Whereabouts(Drift.UNREADABLE, why=flags)
+    if equals(stage, flags):
+        return Whereabouts(Drift.NONE, stage)
+    keys = {key: (value, flags.get(key)) for key, value in stage.flags.items() if not same(value, flags.get(key))}
+    found = matching(rollout, flags)
+    if found is None:
+        return Whereabouts(Drift.OTHER, None, keys)
+    return Whereabouts(Drift.LOWER if found.number < stage.number else Drift.HIGHER, found, keys)
+
+
+def matching(rollout: Rollout, flags: Mapping[str, Scalar]) -> Stage | None:
+    """The stage whose flags these are; the highest one when stages share their flags, because more exposure is the safer assumption."""
+    return next((stage for stage in reversed(rollout.stages) if equals(stage, flags)), None)
+
+
+def equals(stage: Stage, flags: Mapping[str, Scalar]) -> bool:
+    """Whether every flag of the stage has its value, type included."""
+    return all(key in flags and same(value, flags[key]) for key, value in stage.flags.items())

@@ -1,0 +1,142 @@
+"""Where a rollout stands, as a fold over its records in the journal: the same function live and at a restart.
+
+Lives here: the position and `fold`. Must not live here: what the signals say (that is `State` in `machine`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from rollback_daemon.errors import IllegalTransition
+from rollback_daemon.judge.transitions import Event, Kind, Phase, after
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A transition that is intended and not yet done. `flags` is what must be read back at its end."""
+
+    id: str
+    kind: Kind
+    origin: str
+    target: str
+    flags: Mapping[str, Any]
+    at: datetime
+    breached_at: datetime | None
+    why: tuple[str, ...]
+    by: str
+    applied: bool = False
+    failure: str = ""
+    next_try: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A rollout's place on its ladder.
+
+    `entered`: when it came to this stage, from `origin`. `armed`: since when a breach is held against this stage; a promotion may change flags
+    from its intent on, so that is where it counts from. `counted_from`: when what is counted was last set to zero, because more was exposed or
+    a person said go on. `placed`: false as long as its flags have been those of no stage ever since it was first seen.
+    """
+
+    phase: Phase
+    stage: str
+    entered: datetime
+    armed: datetime
+    why: str = ""
+    by: str = ""
+    since: datetime | None = None
+    open: Open | None = None
+    origin: str = ""
+    counted_from: datetime | None = None
+    placed: bool = True
+
+    @property
+    def goal(self) -> str:
+        """The stage that a transition under way leads to; without one, the stage on record."""
+        return self.open.target if self.open else self.stage
+
+    @property
+    def epoch(self) -> str:
+        """What a trigger may act once in: ends with every transition and every resume."""
+        return f"{self.stage}@{max(self.entered, self.armed).isoformat()}"
+
+
+def fold(position: Position | None, event: Event, body: Mapping[str, Any], at: datetime) -> Position:
+    """The position after one record. Raises IllegalTransition, and changes nothing, for one that cannot follow."""
+    if event is Event.ADOPTED:
+        return _adopted(body, at)
+    if position is None:
+        raise ValueError(f'the record "{event}" stands before any that says where the rollout is')
+    kind = Kind(body["kind"]) if "kind" in body and event in _OF_TRANSITION else None
+    phase = after(position.phase, event, kind)
+    if event in _OF_OPEN and position.open and body.get("id", position.open.id) != position.open.id:
+        raise IllegalTransition(f'"{event}" is about {body["id"]}, but {position.open.id} is under way')
+    position = replace(position, phase=phase, since=at if phase is not position.phase else position.since)
+    return _FOLDS.get(event, _unchanged)(position, body, at)
+
+
+def _adopted(body: Mapping[str, Any], at: datetime) -> Position:
+    why, by = body.get("why", ""), body.get("by", "rollbackd")
+    return Position(Phase(body["phase"]), body["stage"], at, at, why, by, at, counted_from=at, placed=body.get("placed", True))
+
+
+def _unchanged(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
+    return position
+
+
+def _intended(position: Position, body: Mapping[str, Any], at: datetime) -> Position:
+    breached_at = datetime.fromisoformat(body["breached_at"]) if body.get("breached_at") else None
+    opened = Open(body["id"], Kind(body["kind"]), body["from"], body["to"], body["flags"], at, breached_at, tuple(body["why"]), body.get("by", ""))
+    return replace(position, open=opened, why="; ".join(body["why"]), by=body.get("by", ""))
+
+
+def _applied(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001
+    return replace(position, open=replace(position.open, applied=True)) if position.open else position
+
+
+def _attempted(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001
+    if position.open is None:
+        return position
+    next_try = datetime.fromisoformat(body["next"]) if body.get("next") else None
+    return replace(position, open=replace(position.open, failure=body["error"], next_try=next_try))
+
+
+def _done(position: Position, body: Mapping[str, Any], at: datetime) -> Position:
+    risen = body["kind"] == Kind.PROMOTE
+    armed = position.open.at if risen and position.open else at
+    counted_from = at if risen else position.counted_from
+    origin = body.get("from", position.stage)
+    position = replace(position, stage=body["to"], entered=at, armed=armed, open=None, origin=origin, counted_from=counted_from, placed=True)
+    return _settle(position)
+
+
+def _abandoned(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001
+    return replace(position, open=None, why=body["why"], by="rollbackd")
+
+
+def _held(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001
+    return replace(position, why=body["why"], by=body.get("by", ""))
+
+
+def _resumed(position: Position, body: Mapping[str, Any], at: datetime) -> Position:
+    return _settle(replace(position, armed=at, counted_from=at, why=body["why"], by=body.get("by", "")))
+
+
+def _settle(position: Position) -> Position:
+    """At the bottom of the ladder there is nothing to soak."""
+    at_bottom = position.stage == "baseline" and position.phase is Phase.SOAKING
+    return replace(position, phase=Phase.BASELINE) if at_bottom else position
+
+
+_OF_TRANSITION = {Event.INTENDED, Event.ATTEMPTED, Event.DONE, Event.ABANDONED}
+_OF_OPEN = {Event.APPLIED, Event.ATTEMPTED, Event.DONE, Event.ABANDONED}
+_FOLDS = {
+    Event.INTENDED: _intended,
+    Event.APPLIED: _applied,
+    Event.ATTEMPTED: _attempted,
+    Event.DONE: _done,
+    Event.ABANDONED: _abandoned,
+    Event.HELD: _held,
+    Event.RESUMED: _resumed,
+}

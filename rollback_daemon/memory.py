@@ -1,0 +1,47 @@
+"""What the judge remembers of a rollout, as text and back: pending and firing series, counts, time soaked.
+
+The position is not in it: that is rebuilt from the journal's records. Nor is the time of the last step, which the journal keeps once for all;
+and the time soaked is kept to the minute, rounded down: the text of a quiet rollout stays the same, and need not be written. Text that an
+older or newer version wrote and that cannot be read is forgotten, which costs pending time and nothing else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter, ValidationError
+
+from rollback_daemon.judge.drift import Drift
+from rollback_daemon.judge.position import Position
+from rollback_daemon.judge.state import State
+from rollback_daemon.judge.trigger import TriggerState
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    triggers: Mapping[str, TriggerState]
+    soaked: timedelta
+    blind_since: datetime | None
+    blind: bool
+    drift: Drift
+
+
+_ADAPTER = TypeAdapter(_Remembered)
+
+
+def dump(state: State) -> str:
+    """The state without its position, as JSON."""
+    soaked = state.soaked - state.soaked % timedelta(minutes=1)
+    remembered = _Remembered(state.triggers, soaked, state.blind_since, state.blind, state.drift)
+    return _ADAPTER.dump_json(remembered).decode()
+
+
+def load(text: str | None, position: Position | None, stopped: datetime | None) -> State:
+    """The state of `text` at `position`, last stepped at `stopped`; an empty memory when there is no readable text."""
+    try:
+        kept = _ADAPTER.validate_json(text) if text else None
+    except ValidationError:
+        kept = None
+    if kept is None:
+        return State(position=position, stepped=stopped)
+    return State(position, kept.triggers, kept.soaked, stopped, kept.blind_since, kept.blind, kept.drift)

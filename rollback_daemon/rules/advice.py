@@ -1,0 +1,155 @@
+"""What `rollbackd check` says of a valid rollout: how each trigger is understood, and what tends to go wrong.
+
+A warning is a Problem with its place that does not keep the file from being used. Lives here: advice. Must not live here: mistakes (`build`).
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from rollback_daemon.documents import Step, path_of
+from rollback_daemon.durations import format_duration, parse_duration
+from rollback_daemon.errors import Problem
+from rollback_daemon.rules import promql, templates
+from rollback_daemon.rules.model import BASELINE, ActionKind, Rollout, Signal, Stage, Trigger
+from rollback_daemon.rules.triggers import Threshold
+
+_SCRAPES = 4  # in the range of a rate: two must be there, one may be lost, and one falls outside
+_Where = tuple[Step, ...]
+
+
+def understood(rollout: Rollout) -> list[str]:
+    """One line for each trigger: how its condition is read, for how long it must hold, what follows, and where it is armed."""
+    return [f"{trigger.name}: {_condition(rollout, trigger)}{_window(trigger)}; {_what_follows(rollout, trigger)}" for trigger in rollout.triggers]
+
+
+def _condition(rollout: Rollout, trigger: Trigger) -> str:
+    test = trigger.test
+    if not isinstance(test, Threshold) or not _is_pasted(rollout, trigger):
+        return f"{test.subject} {test.limit}".rstrip()
+    if test.condition is None:
+        return f"as Prometheus does, every result of `{test.expr}` is a breach"
+    return f"`{test.expr}` {test.condition}, told apart from no data"
+
+
+def _is_pasted(rollout: Rollout, trigger: Trigger) -> bool:
+    """Whether the trigger has an expression of its own."""
+    return isinstance(trigger.test, Threshold) and all(
+        one.name != trigger.test.signal.name or one.expr != trigger.test.expr for one in rollout.signals
+    )
+
+
+def _window(trigger: Trigger) -> str:
+    window = f" for {format_duration(trigger.for_)}" if trigger.for_ else ", at once"
+    if trigger.keep_firing_for:
+        window += f", kept firing for {format_duration(trigger.keep_firing_for)}"
+    return window + (f", not before {format_duration(trigger.initial_delay)} at a stage" if trigger.initial_delay else "")
+
+
+def _what_follows(rollout: Rollout, trigger: Trigger) -> str:
+    armed = [stage.name for stage in rollout.stages if stage.name in trigger.stages]
+    everywhere = len(armed) == len(rollout.stages) - 1 and BASELINE not in armed
+    where = "at every stage" if everywhere else f"at {', '.join(armed)}"
+    watched = ", which is only said and not done (dry_run)" if trigger.dry_run else ""
+    watched = ", which is only said and not done (mode: observe)" if not rollout.enforce else watched
+    return f"{trigger.action} {where}{watched}"
+
+
+def warnings(rollout: Rollout, scrape_interval: timedelta | None = None) -> list[Problem]:
+    """What tends to go wrong, in the order of the file. Ranges are looked at only where the scrape interval is known."""
+    found = [*_of_signals(rollout), *_of_ranges(rollout, scrape_interval), *_of_rollout(rollout)]
+    for index, trigger in enumerate(rollout.triggers):
+        found += _of_trigger(rollout, trigger, ("triggers", index))
+    return sorted(set(found))
+
+
+def _at(rollout: Rollout, trail: _Where, text: str) -> Problem:
+    place = trail
+    while place and place not in rollout.places:
+        place = place[:-1]
+    return Problem(rollout.file, *rollout.places.get(place, (0, 0)), path_of(trail), text)
+
+
+def _expressions(rollout: Rollout) -> Iterator[tuple[_Where, Signal]]:
+    """Every signal where it is written down: under signals, or as the expression of a gate or a trigger."""
+    for signal in rollout.signals:
+        yield ("signals", signal.name, "expr"), signal
+    for index, gate in enumerate(rollout.gates):
+        if gate.signal not in rollout.signals:
+            yield ("gates", index, "expr"), gate.signal
+    for index, trigger in enumerate(rollout.triggers):
+        if isinstance(trigger.test, Threshold) and _is_pasted(rollout, trigger):
+            yield ("triggers", index, "expr"), trigger.test.signal
+
+
+def _of_signals(rollout: Rollout) -> Iterator[Problem]:
+    evaluated = {
+        ("triggers", index, "expr") for index, one in enumerate(rollout.triggers) if isinstance(one.test, Threshold) and not one.test.condition
+    }
+    for trail, signal in _expressions(rollout):
+        compares = promql.compares(signal.expr)
+        if trail in evaluated and not compares:
+            yield _at(rollout, trail, "compares nothing, so every result is a breach, even 0; add a comparison, or a limit such as above: 0")
+        if trail not in evaluated and compares:
+            yield _at(rollout, trail, "leaves out series because of their values, and what it leaves out is no data here; compare by a limit alone")
+        if signal.needs is None and promql.is_ratio(signal.expr):
+            where = "add needs: {expr: …, at_least: …}" if trail[0] == "signals" else "make it a signal with needs: {expr: …, at_least: …}"
+            yield _at(rollout, trail, f"is a ratio, and with little traffic a ratio can be anything; {where}")
+
+
+def _of_ranges(rollout: Rollout, scrape_interval: timedelta | None) -> Iterator[Problem]:
+    if scrape_interval is None:
+        return
+    for trail, signal in _expressions(rollout):
+        exprs = {trail: signal.expr} | ({(*trail[:-1], "needs", "expr"): signal.needs.expr} if signal.needs else {})
+        for place, expr in exprs.items():
+            for window in promql.rate_windows(expr):
+                if parse_duration(window) < _SCRAPES * scrape_interval:
+                    least = format_duration(_SCRAPES * scrape_interval)
+                    text = (
+                        f"the range [{window}] is under four scrapes of {format_duration(scrape_interval)}; a lost scrape empties it, use [{least}]"
+                    )
+                    yield _at(rollout, place, text)
+
+
+def _of_rollout(rollout: Rollout) -> Iterator[Problem]:
+    if all(trigger.severity != "critical" for trigger in rollout.triggers):
+        yield _at(rollout, ("triggers",), "none is critical, so that nobody may be paged; give one severity: critical")
+    acts = [trigger for trigger in rollout.triggers if trigger.action.kind is ActionKind.ROLLBACK and not trigger.dry_run]
+    if rollout.enforce and not acts:
+        yield _at(rollout, ("triggers",), "none rolls back; if only watching is meant, say mode: observe")
+
+
+def _of_trigger(rollout: Rollout, trigger: Trigger, trail: _Where) -> Iterator[Problem]:
+    armed = [stage for stage in rollout.stages[1:] if stage.name in trigger.stages]
+    if not armed and (trigger.action.kind is not ActionKind.ALERT or not trigger.stages):
+        yield _at(rollout, (*trail, "stages"), "is armed at no stage above the baseline, where alone its action means anything; name a stage")
+    yield from _of_target(rollout, trigger, armed, trail)
+    yield from _of_times(rollout, trigger, armed, trail)
+    for kind, texts in (("labels", trigger.labels), ("annotations", trigger.annotations)):
+        for name, text in texts.items():
+            for template in templates.unknown(text):
+                yield _at(
+                    rollout,
+                    (*trail, kind, name),
+                    f"has a template that stays as it is: {template}; known are the value and labels, humanized or printf",
+                )
+
+
+def _of_target(rollout: Rollout, trigger: Trigger, armed: Sequence[Stage], trail: _Where) -> Iterator[Problem]:
+    target = rollout.stage(trigger.action.to) if trigger.action.to else None
+    above = [stage.name for stage in armed if target and stage.number <= target.number]
+    if target and above:
+        text = f'"{target.name}" is not below {", ".join(above)}, and a rollback never raises: there the rollout is only held'
+        yield _at(rollout, (*trail, "action", "rollback"), text)
+
+
+def _of_times(rollout: Rollout, trigger: Trigger, armed: Sequence[Stage], trail: _Where) -> Iterator[Problem]:
+    if timedelta() < trigger.for_ < rollout.interval:
+        text = f"is shorter than the interval, so that it fires at the second breach in a row, {format_duration(rollout.interval)} after the first"
+        yield _at(rollout, (*trail, "for"), text)
+    wait = trigger.for_ + trigger.initial_delay
+    early = [f"{stage.name} ({format_duration(stage.soak)})" for stage in armed if wait > stage.soak]
+    if wait and early:
+        what = "for and initial_delay are" if trigger.for_ and trigger.initial_delay else "is"
+        place = (*trail, "for" if trigger.for_ else "initial_delay")
+        yield _at(rollout, place, f"{what} longer than the soak of {', '.join(early)}, which may be over before it fires")

@@ -1,0 +1,89 @@
+"""Rule files on disk to rollouts, all mistakes of all files at once.
+
+Lives here: reading, the order of the checks, uniqueness across files. Must not live here: what a key means.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from rollback_daemon import documents
+from rollback_daemon.documents import Document
+from rollback_daemon.errors import ConfigurationError, Problem
+from rollback_daemon.rules.build import Builder
+from rollback_daemon.rules.model import Rollout
+from rollback_daemon.rules.salvage import Salvaged, salvage, whole
+from rollback_daemon.rules.schema import RuleFile
+
+DEFAULT_INTERVAL = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """One file: what could be made of it (`lost` says which top-level keys are not as written), and what is wrong with it."""
+
+    document: Document
+    problems: list[Problem]
+    rollout: Rollout | None = None
+    lost: frozenset[str] = frozenset()
+
+
+def load(file: str | Path, default_interval: timedelta = DEFAULT_INTERVAL) -> Rollout:
+    """The rollout of one rule file. Raises ConfigurationError with every mistake in it."""
+    loaded = _load(file, default_interval)
+    if loaded.problems or loaded.rollout is None:
+        raise ConfigurationError(loaded.problems)
+    return loaded.rollout
+
+
+def load_all(files: Iterable[str | Path], default_interval: timedelta = DEFAULT_INTERVAL) -> list[Rollout]:
+    """The rollouts of several files, in their order. Raises ConfigurationError with the mistakes of all of them."""
+    loaded: list[_Loaded] = []
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            loaded.append(_load(file, default_interval))
+        except ConfigurationError as error:
+            problems += error.problems
+    problems += [problem for one in loaded for problem in one.problems]
+    problems += _shared_names(loaded)
+    problems += _shared_flags(loaded)
+    if problems:
+        raise ConfigurationError(problems)
+    return [one.rollout for one in loaded if one.rollout]
+
+
+def _load(file: str | Path, default_interval: timedelta) -> _Loaded:
+    document = documents.read(file)
+    written, complaints = documents.examine(document, RuleFile)
+    problems = [*document.problems, *(document.problem(one.trail, one.text, key=one.at_key) for one in complaints)]
+    usable: Salvaged | None = whole(written) if written else salvage(document.value, [one.trail for one in complaints] + sorted(document.broken))
+    if usable is None:
+        return _Loaded(document, problems)
+    builder = Builder(document, usable.file, default_interval, usable)
+    rollout = builder.rollout(document.digest)
+    return _Loaded(document, problems + builder.problems, rollout, usable.lost)
+
+
+def _shared_names(loaded: list[_Loaded]) -> Iterator[Problem]:
+    names: dict[str, str] = {}
+    for one in loaded:
+        if one.rollout is None or "rollout" in one.lost:
+            continue
+        if (other := names.setdefault(one.rollout.name, one.document.file)) != one.document.file:
+            yield one.document.problem(("rollout",), f'"{one.rollout.name}" is also the rollout of {other}; rename one')
+
+
+def _shared_flags(loaded: list[_Loaded]) -> Iterator[Problem]:
+    """A flag that two rollouts set: each would take the other's change for drift."""
+    owners: dict[tuple[str, str], _Loaded] = {}
+    for one in loaded:
+        if one.rollout is None or {"flags", "baseline"} & one.lost:
+            continue
+        path = one.rollout.flags.path
+        for key in one.rollout.stages[0].flags:
+            other = owners.setdefault((str(Path(path).resolve()), key), one)
+            if other is not one and other.rollout is not None:
+                text = f'"{key}" in {path} belongs to the rollout "{other.rollout.name}" of {other.document.file}; a flag belongs to one rollout'
+                yield one.document.problem(("baseline", key), text, key=True)

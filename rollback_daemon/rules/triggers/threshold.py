@@ -1,0 +1,38 @@
+"""The trigger kind `threshold`: a limit on a signal, or a pasted Prometheus alerting expression.
+
+`value CMP limit` for each series on its own. A pasted expression that can be split at its top comparison is judged the same way; one that
+cannot is a breach for every series it returns, as in Prometheus.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rollback_daemon.rules.model import Condition, Signal
+from rollback_daemon.rules.reading import Assessment, Memory, Observations, compare, look
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Breached where `condition` holds; where there is no condition, by every series of the answer."""
+
+    signal: Signal
+    condition: Condition | None
+
+    @property
+    def subject(self) -> str:
+        return self.signal.name
+
+    @property
+    def limit(self) -> str:
+        return str(self.condition) if self.condition else ""
+
+    @property
+    def expr(self) -> str:
+        return self.signal.expr
+
+    def questions(self) -> Iterator[str]:
+        return self.signal.questions()
+
+    def assess(self, observations: Observations, memory: Memory, now: datetime, max_gap: timedelta) -> tuple[Assessment, Memory]:  # noqa: ARG002 (a threshold remembers nothing)
+        return compare(look(self.signal, observations, now), self.condition, self.signal.no_data), memory

@@ -1,0 +1,81 @@
+"""The trigger kind `violations`: a condition violated in several evaluations, in a row or N out of M.
+
+`more_than: 3` is breached by the 4th violation in a row, `at_least: 3` by the 3rd, in the very cycle in which it happens. A clear evaluation
+ends the run. An unknown one neither counts nor ends it; a gap longer than `max_gap` (or three times `every`) does. With `out_of: M` the last
+M evaluations that were not unknown are looked at. With `every: 1m` the first known evaluation in each minute of the clock counts, and no other.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rollback_daemon.clock import aligned
+from rollback_daemon.durations import format_duration
+from rollback_daemon.rules.model import Condition, Signal
+from rollback_daemon.rules.reading import Assessment, Health, Memory, Observations, Reading, Verdict, compare, look, worst
+
+
+@dataclass(frozen=True, slots=True)
+class Violations:
+    """How often one of `checks` (a signal and the condition that is a violation) held. `what` names them for people: `gates`."""
+
+    what: str
+    checks: tuple[tuple[Signal, Condition], ...]
+    needed: Condition  # on the number of violations, as written: `> 3` or `>= 3`
+    out_of: int | None = None
+    every: timedelta | None = None
+
+    @property
+    def subject(self) -> str:
+        how = f"out of {self.out_of}" if self.out_of else "in a row"
+        return f"violations of {self.what} {how}" + (f" (one each {format_duration(self.every)})" if self.every else "")
+
+    @property
+    def limit(self) -> str:
+        return str(self.needed)
+
+    @property
+    def condition(self) -> Condition:
+        return self.needed
+
+    @property
+    def expr(self) -> str:
+        return self.checks[0][0].expr if len(self.checks) == 1 else ""
+
+    def questions(self) -> Iterator[str]:
+        for signal, _ in self.checks:
+            yield from signal.questions()
+
+    def assess(self, observations: Observations, memory: Memory, now: datetime, max_gap: timedelta) -> tuple[Assessment, Memory]:
+        counted_at = datetime.fromisoformat(memory["counted_at"]) if memory else now
+        recent: list[bool] = list(memory["recent"]) if memory else []
+        run: int = memory["run"] if memory else 0
+        if now - counted_at > (max(max_gap, 3 * self.every) if self.every else max_gap):
+            recent, run = [], 0
+        elif memory and self.every and aligned(now, self.every) == aligned(counted_at, self.every):
+            return self._read(run, recent), memory
+        verdict, health, why = self._look(observations, now)
+        if verdict is Verdict.UNKNOWN:
+            kept = {"counted_at": counted_at.isoformat(), "run": run, "recent": recent} if memory else {}
+            return Assessment({(): Reading(Verdict.UNKNOWN, None, why)}, health, why), kept
+        violated = verdict is Verdict.BREACHED
+        recent = [*recent, violated][-self.out_of :] if self.out_of else []
+        run = run + 1 if violated else 0
+        return self._read(run, recent), {"counted_at": now.isoformat(), "run": run, "recent": recent}
+
+    def _read(self, run: int, recent: list[bool]) -> Assessment:
+        count = sum(recent) if self.out_of else run
+        return Assessment({(): Reading(Verdict.BREACHED if self.needed.holds(count) else Verdict.CLEAR, count)})
+
+    def _look(self, observations: Observations, now: datetime) -> tuple[Verdict, Health, str]:
+        """One verdict over all checks: any violation is one; without any, one unknown makes it unknown."""
+        verdict, health, why = Verdict.CLEAR, Health.OK, ""
+        for signal, condition in self.checks:
+            assessment = compare(look(signal, observations, now), condition, signal.no_data)
+            one = worst(assessment)
+            if one is Verdict.BREACHED:
+                return Verdict.BREACHED, Health.OK, ""
+            if one is Verdict.UNKNOWN and verdict is Verdict.CLEAR:
+                verdict, health = one, assessment.health if assessment.health is not Health.OK else Health.NO_DATA
+                why = f"{signal.name}: {assessment.why or 'a series is unknown'}"
+        return verdict, health, why

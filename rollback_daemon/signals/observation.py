@@ -1,0 +1,62 @@
+"""What one question brought back: a value for each series, no data, or a failure. Three things, all the way through.
+
+Lives here: the types. Must not live here: how to ask, or what an answer means for a rule.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Labels = tuple[tuple[str, str], ...]
+"""A label set without `__name__`, sorted by name: what tells the series of one answer apart."""
+
+
+class Failure(StrEnum):
+    """Why a question brought no answer; also the value of the metric label `outcome`."""
+
+    UNREACHABLE = "unreachable"  # no connection, or it broke
+    TIMEOUT = "timeout"  # no complete answer before the deadline of the cycle
+    REFUSED = "refused"  # the server said no: bad query, not authorised, too many samples
+    SERVER = "server_error"  # the server said that it has a problem (5xx)
+    MALFORMED = "malformed"  # an answer came, but it is not what the API promises
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """At least one series with a number (finite or infinite, never NaN).
+
+    `unknown` names the series that were there without a usable number, with the reason. `warnings` are the server's own words.
+    """
+
+    series: Mapping[Labels, float]
+    unknown: Mapping[Labels, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoData:
+    """The server answered, and there is nothing to judge: an empty result, NaN, samples too old, too little traffic."""
+
+    why: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The question could not be answered."""
+
+    reason: Failure
+    why: str
+
+
+Observation = Value | NoData | Failed
+
+
+def labels_of(metric: Mapping[str, str]) -> Labels:
+    """A label set as Prometheus' API gives it, as a key."""
+    return tuple(sorted((name, value) for name, value in metric.items() if name != "__name__"))
+
+
+def show_labels(labels: Labels) -> str:
+    """`{code="500"}`, or nothing for the empty set."""
+    return "{" + ", ".join(f'{name}="{value}"' for name, value in labels) + "}" if labels else ""

@@ -1,0 +1,61 @@
+"""What a transition writes, given the flags as they are at the moment of writing. Pure.
+
+The intent says where to go; flags may have moved since. A rollback never raises: flags that are lower than its target stay there, and flags that
+are those of no stage go to the bottom.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rollback_daemon.flags.store import Scalar, same
+from rollback_daemon.judge.drift import matching
+from rollback_daemon.judge.position import Open
+from rollback_daemon.judge.transitions import Kind
+from rollback_daemon.rules.model import Rollout, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The stage that will be reached, every flag it must read back as, and the ones that have to be written for that."""
+
+    stage: Stage
+    expected: Mapping[str, Scalar]
+    changes: Mapping[str, Scalar]
+
+
+def plan(rollout: Rollout, opened: Open, flags: Mapping[str, Scalar]) -> Plan:
+    """The writes that lead from `flags` to where the transition should end."""
+    target = _reachable(rollout, opened, flags)
+    expected = opened.flags if target.name == opened.target else target.flags
+    changes = {key: value for key, value in expected.items() if key not in flags or not same(value, flags[key])}
+    return Plan(target, dict(expected), changes)
+
+
+def disturbed(rollout: Rollout, opened: Open, flags: Mapping[str, Scalar], *, written: bool) -> tuple[str, ...]:
+    """The flags that somebody else set while a promotion is under way: they have neither the value that it sets nor, until it has `written`, the
+    one before.
+    """
+    origin = rollout.stage(opened.origin)
+    before = origin.flags if origin and not written else {}
+
+    def expected(key: str) -> bool:
+        return key in flags and any(key in known and same(known[key], flags[key]) for known in (opened.flags, before))
+
+    return tuple(sorted(key for key in opened.flags if not expected(key)))
+
+
+def _reachable(rollout: Rollout, opened: Open, flags: Mapping[str, Scalar]) -> Stage:
+    target = rollout.stage(opened.target) or rollout.stages[0]
+    if opened.kind is not Kind.ROLLBACK:
+        return target
+    found = matching(rollout, flags)
+    if found is not None:
+        return min(found, target, key=lambda stage: stage.number)
+    return target if _between(rollout, opened, flags) else rollout.stages[0]
+
+
+def _between(rollout: Rollout, opened: Open, flags: Mapping[str, Scalar]) -> bool:
+    """Whether every flag has the value of a stage from the target up: then this is a change half done, not somebody's own mixture."""
+    target = rollout.stage(opened.target) or rollout.stages[0]
+    stages = [stage.flags for stage in rollout.stages[target.number :]]
+    return all(key in flags and any(same(stage[key], flags[key]) for stage in stages) for key in target.flags)
