@@ -4,6 +4,7 @@ Main thread: signals, the lease, the watchdog. Other threads: the web server, on
 under way, one per Alertmanager.
 """
 
+import contextlib
 import signal
 import threading
 import time
@@ -93,6 +94,8 @@ class Daemon:
             finally:
                 systemd.notify(READY="1")
             self._loaded_well()
+            if self.guard.active:
+                self._journal.append_or_spill("", Event.CONFIGURED, self._versions(), self._clock.now())
             self._log.info("reloaded", rollouts=[watch.rollout.name for watch in self.guard.watches])
 
     def _live(self) -> int:
@@ -111,25 +114,18 @@ class Daemon:
                 systemd.notify(READY="1", STATUS="passive: another daemon is in charge")
             if self._reload_wanted.is_set():
                 self._reload_wanted.clear()
-                self._try_reload()
+                with contextlib.suppress(ConfigurationError):  # said and counted; the configuration before goes on
+                    self.reload()
             if pause and (not self.guard.active or self.guard.lateness(self._clock.now()) < timedelta(seconds=max(pause, 30))):
                 systemd.notify(WATCHDOG="1")
         return 0
 
     def _take_charge(self) -> None:
         started = time.monotonic()
-        self._journal.append("", Event.CONFIGURED, self._versions(), self._clock.now())
+        self._journal.append_or_spill("", Event.CONFIGURED, self._versions(), self._clock.now())
         self.guard.start()
         systemd.notify(READY="1", STATUS=f"guarding {len(self.guard.watches)} rollouts")
         self._log.info("in charge", seconds=round(time.monotonic() - started, 3))
-
-    def _try_reload(self) -> None:
-        try:
-            self.reload()
-        except ConfigurationError:
-            return
-        if self.guard.active:
-            self._journal.append_or_spill("", Event.CONFIGURED, self._versions(), self._clock.now())
 
     def _versions(self) -> dict[str, object]:
         """Which rules hold from now on, for the one who must explain them later."""
@@ -153,7 +149,7 @@ class Daemon:
 def run(settings: Settings) -> int:
     """Run the daemon; says what is wrong and returns 2 when it cannot be configured, 1 when it cannot keep a journal."""
     try:
-        daemon = Daemon(settings)
+        return Daemon(settings).run()
     except ConfigurationError as error:
         for problem in error.problems:
             structlog.get_logger().error("not configured", problem=str(problem))
@@ -161,4 +157,3 @@ def run(settings: Settings) -> int:
     except JournalUnavailable as error:
         structlog.get_logger().error("no journal", error=str(error))
         return 1
-    return daemon.run()

@@ -80,7 +80,15 @@ def read(file: str | Path) -> tuple[Configuration, Document]:
     configuration, problems = documents.validate(document, Configuration)
     if configuration is None or document.problems:
         raise ConfigurationError([*document.problems, *problems])
-    return configuration, document
+    return _placed(configuration, Path(document.file).parent), document
+
+
+def _placed(configuration: Configuration, folder: Path) -> Configuration:
+    """The configuration with the files of its clients named from `folder`."""
+    alerting = configuration.alerting
+    told = [client.under(folder) for client in alerting.alertmanagers]
+    update = {"prometheus": configuration.prometheus.under(folder), "alerting": alerting.model_copy(update={"alertmanagers": told})}
+    return configuration.model_copy(update=update)
 
 
 def _rule_files(configuration: Configuration, document: Document) -> tuple[list[str], list[Problem]]:

@@ -19,11 +19,13 @@ from rollback_daemon.signals.observation import Observation
 from rollback_daemon.signals.questions import distinct
 from rollback_daemon.watch import Watch
 
+_PATIENCE = timedelta(seconds=2)  # a cycle must not outlast its interval, but a server may take this long in any case
+
 
 class Asks(Protocol):
     """Something that answers queries; `signals.prometheus.Prometheus` is the one."""
 
-    def ask(self, queries: Sequence[str], at: datetime) -> Mapping[str, Observation]: ...
+    def ask(self, queries: Sequence[str], at: datetime, within: timedelta) -> Mapping[str, Observation]: ...
 
 
 class CycleWitness(Protocol):
@@ -57,7 +59,7 @@ class Cycle:
         missed = (now - self.last) // self.interval - 1 if self.last else 0
         self.last = now
         started = time.monotonic()
-        observations = self.prometheus.ask(distinct(watch.rollout.questions() for watch in self.watches), now)
+        observations = self.prometheus.ask(distinct(watch.rollout.questions() for watch in self.watches), now, max(self.interval, _PATIENCE))
         outcomes = {watch.rollout.name: self._judge(watch, observations, now) for watch in self.watches}
         self._remember(now)
         self.after(self.watches, self.interval)

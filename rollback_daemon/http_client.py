@@ -4,13 +4,18 @@ Lives here: settings to a `requests.Session`. A secret's file is read again for 
 is in memory only while it is sent.
 """
 
+import re
 from pathlib import Path
+from typing import Any
 
 import requests
+import urllib3
 from pydantic import Field, field_validator, model_validator
-from requests.auth import AuthBase, _basic_auth_str
+from requests.auth import AuthBase, HTTPBasicAuth
 
 from rollback_daemon.schema import Part, Text
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110
 
 
 class BasicAuth(Part):
@@ -34,6 +39,12 @@ class TLS(Part):
     cert_file: Text | None = None
     key_file: Text | None = None
     insecure_skip_verify: bool = False
+
+    @model_validator(mode="after")
+    def _whole(self) -> "TLS":
+        if self.key_file and not self.cert_file:
+            raise ValueError("has a key_file without its cert_file")
+        return self
 
 
 class Header(Part):
@@ -61,6 +72,18 @@ class HTTPClient(Part):
             raise ValueError("has a user or password in it; use basic_auth with a password_file")
         return url.rstrip("/")
 
+    @field_validator("http_headers")
+    @classmethod
+    def _headers(cls, headers: dict[str, Header]) -> dict[str, Header]:
+        for name, header in headers.items():
+            if not _TOKEN.fullmatch(name):
+                raise ValueError(f'"{name}" is no name of a header')
+            if not header.values and not header.files:
+                raise ValueError(f'"{name}" has neither values nor files')
+            if not all(map(str.isprintable, header.values)):
+                raise ValueError(f'"{name}" has a value with line breaks or control characters')
+        return headers
+
     @model_validator(mode="after")
     def _one_way_in(self) -> "HTTPClient":
         if self.basic_auth and self.authorization:
@@ -72,11 +95,32 @@ class HTTPClient(Part):
         session = requests.Session()
         session.trust_env = False  # a proxy or a .netrc from the environment of the service would be a surprise at night
         tls = self.tls_config
+        if tls.insecure_skip_verify:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the operator said so; once for each request is noise
         session.verify = False if tls.insecure_skip_verify else (tls.ca_file or True)
         if tls.cert_file:
             session.cert = (tls.cert_file, tls.key_file) if tls.key_file else tls.cert_file
         session.auth = _FromFiles(self)
         return session
+
+    def under(self, folder: Path) -> "HTTPClient":
+        """The same with every file named from `folder`, as in Prometheus' configuration."""
+
+        def placed(name: str | None) -> str | None:
+            return str(folder / name) if name else None
+
+        tls = self.tls_config
+        update: dict[str, Any] = {
+            "tls_config": tls.model_copy(update={key: placed(getattr(tls, key)) for key in ("ca_file", "cert_file", "key_file")}),
+            "http_headers": {
+                name: header.model_copy(update={"files": [placed(file) for file in header.files]}) for name, header in self.http_headers.items()
+            },
+        }
+        if self.basic_auth:
+            update["basic_auth"] = self.basic_auth.model_copy(update={"password_file": placed(self.basic_auth.password_file)})
+        if self.authorization:
+            update["authorization"] = self.authorization.model_copy(update={"credentials_file": placed(self.authorization.credentials_file)})
+        return self.model_copy(update=update)
 
     def secret_files(self) -> list[str]:
         """Every file that a request will need."""
@@ -95,16 +139,27 @@ class _FromFiles(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         settings = self._settings
         for name, header in settings.http_headers.items():
-            request.headers[name] = ", ".join([*header.values, *map(_secret, header.files)])
+            request.headers[name] = _header(", ".join([*header.values, *map(_secret, header.files)]))
         if settings.basic_auth:
-            request.headers["Authorization"] = _basic_auth_str(settings.basic_auth.username, _secret(settings.basic_auth.password_file))
+            HTTPBasicAuth(settings.basic_auth.username.encode(), _secret(settings.basic_auth.password_file).encode())(request)
         if settings.authorization:
-            request.headers["Authorization"] = f"{settings.authorization.type} {_secret(settings.authorization.credentials_file)}"
+            request.headers["Authorization"] = _header(f"{settings.authorization.type} {_secret(settings.authorization.credentials_file)}")
         return request
 
 
+def _header(text: str) -> Any:
+    """A header as bytes: http.client would take no other alphabet than Latin-1."""
+    return text.encode()
+
+
 def _secret(file: str) -> str:
+    """What stands in the file. Raises RequestException, which says nothing of the content, when it cannot go into a header."""
     try:
-        return Path(file).read_text(encoding="utf-8").strip()
+        text = Path(file).read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise requests.RequestException(f'the secret file "{file}" cannot be read: {error.strerror}') from error
+        raise requests.RequestException(f'the secret file "{file}" cannot be read: {error.strerror}') from None
+    except UnicodeDecodeError:
+        raise requests.RequestException(f'the secret file "{file}" is not UTF-8') from None
+    if not text.isprintable():
+        raise requests.RequestException(f'the secret file "{file}" has more than one line, or control characters')
+    return text

@@ -8,8 +8,9 @@ older or newer version wrote and that cannot be read is forgotten, which costs p
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import ClassVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.position import Position
@@ -19,11 +20,13 @@ from rollback_daemon.judge.trigger import TriggerState
 
 @dataclass(frozen=True, slots=True)
 class _Remembered:
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings")  # else an infinite value comes back as none at all
     triggers: Mapping[str, TriggerState]
     soaked: timedelta
     blind_since: datetime | None
     blind: bool
     drift: Drift
+    drift_since: datetime | None = None
 
 
 _ADAPTER = TypeAdapter(_Remembered)
@@ -32,7 +35,7 @@ _ADAPTER = TypeAdapter(_Remembered)
 def dump(state: State) -> str:
     """The state without its position, as JSON."""
     soaked = state.soaked - state.soaked % timedelta(minutes=1)
-    remembered = _Remembered(state.triggers, soaked, state.blind_since, state.blind, state.drift)
+    remembered = _Remembered(state.triggers, soaked, state.blind_since, state.blind, state.drift, state.drift_since)
     return _ADAPTER.dump_json(remembered).decode()
 
 
@@ -44,4 +47,4 @@ def load(text: str | None, position: Position | None, stopped: datetime | None) 
         kept = None
     if kept is None:
         return State(position=position, stepped=stopped)
-    return State(position, kept.triggers, kept.soaked, stopped, kept.blind_since, kept.blind, kept.drift)
+    return State(position, kept.triggers, kept.soaked, stopped, kept.blind_since, kept.blind, kept.drift, kept.drift_since)

@@ -195,7 +195,7 @@ class Watch:
         """After a restart. A promotion that has not touched a flag is given up: what it was approved on is no longer known to hold."""
         if opened.kind is Kind.PROMOTE and not opened.applied and not self._is_written(opened):
             why = "the daemon was stopped before any flag was changed; promote again"
-            body = {"id": opened.id, "kind": opened.kind, "from": opened.origin, "to": opened.origin, "why": why}
+            body = {"id": opened.id, "kind": opened.kind, "from": opened.origin, "to": opened.origin, "why": why, "code": Code.UNFINISHED}
             self._apply(Happened(Event.ABANDONED, body))
         else:
             self._start(again=True)
@@ -251,7 +251,8 @@ class Watch:
                 return
             origin = self.rollout.stage(opened.origin) or self.rollout.stages[0]
             why = [f"the promotion to {opened.target} could not be completed: {error}"]
-            self._apply(intended(self.rollout, position, Kind.ROLLBACK, origin, why, "rollbackd", self._clock.now()))
+            more = {"code": Code.PROMOTION_FAILED}
+            self._apply(intended(self.rollout, position, Kind.ROLLBACK, origin, why, "rollbackd", self._clock.now(), more))
             self._start()
 
 

@@ -84,14 +84,15 @@ class Metrics:
         for rollout in rollouts:
             self.evaluation_failures.labels(rollout.name)
             self.breach_to_flags.labels(rollout.name)
+            self.leader.labels(rollout.name)
             for kind in Kind:
                 self.transition_seconds.labels(rollout.name, kind)
                 for outcome in _OUTCOMES:
                     self.transitions.labels(rollout.name, kind, outcome)
 
     def cover_alertmanagers(self, names: Iterable[str], outcomes: Iterable[str]) -> None:
-        """Let every label set of these Alertmanagers exist, at 0."""
-        for name, outcome in product(names, list(outcomes)):
+        """Let every outcome of a request to each Alertmanager exist, at 0."""
+        for name, outcome in product(names, tuple(outcomes)):
             self.notifications.labels(name, outcome)
 
     # told by the parts, as it happens

@@ -61,13 +61,10 @@ def _refuse_other_access(path: Path, old: os.stat_result, new: os.stat_result) -
     owner, group, others = (old.st_mode >> shift & 7 for shift in (6, 3, 0))
     if new.st_gid != old.st_gid and group != others:
         raise Refused(
-            f"{path}: group {old.st_gid} cannot be kept and would change places with group {new.st_gid}: "
-            f"let this user join group {old.st_gid}"
+            f"{path}: group {old.st_gid} cannot be kept and would change places with group {new.st_gid}: let this user join group {old.st_gid}"
         )
     if new.st_uid != old.st_uid and (owner & 4 & ~(group | others) or (group | others) & ~owner):
-        raise Refused(
-            f"{path}: owner {old.st_uid} cannot be kept and would lose or gain access: run as that user, or let the file's group read it"
-        )
+        raise Refused(f"{path}: owner {old.st_uid} cannot be kept and would lose or gain access: run as that user, or let the file's group read it")
 
 
 def _copy_attributes(descriptor: int, kept: Mapping[str, bytes]) -> None:

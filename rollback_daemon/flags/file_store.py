@@ -138,9 +138,7 @@ class FileStore:
     def _prune(self, target: Path, keep: Path) -> None:
         with suppress(OSError):  # a backup too many is better than a rollback too few
             others = [
-                path
-                for path in target.parent.iterdir()
-                if path != keep and _is_backup(path, target) and path.is_file() and not path.is_symlink()
+                path for path in target.parent.iterdir() if path != keep and _is_backup(path, target) and path.is_file() and not path.is_symlink()
             ]
             others.sort(key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
             for path in others[self._backups - 1 :]:

@@ -19,6 +19,7 @@ from rollback_daemon.judge.state import Happened, State, TriggerJudgement
 from rollback_daemon.judge.transitions import Event, Kind, Phase
 from rollback_daemon.judge.trigger import Active
 from rollback_daemon.rules.model import ActionKind, Rollout, Stage, Trigger
+from rollback_daemon.rules.reading import Verdict
 from rollback_daemon.signals.observation import Labels, show_labels
 
 _HOLDABLE = {Phase.BASELINE, Phase.SOAKING, Phase.READY, Phase.COMPLETE}
@@ -168,6 +169,8 @@ def sentence(judged: TriggerJudgement, active: Active, now: datetime) -> str:
     value = "no data" if active.value is None else format_number(active.value)
     text = f"{trigger.name}: {trigger.test.subject}{show_labels(active.labels)} {value}"
     text += f" {trigger.test.limit}" if trigger.test.limit else ""
+    reading = judged.assessment.series.get(active.labels)
+    text += f" ({reading.why})" if reading and reading.verdict is Verdict.BREACHED and reading.why else ""
     if not trigger.for_:
         return text
     return f"{text} for {format_duration(trigger.for_)} (held {format_duration(now - active.held_since)})"
@@ -175,12 +178,12 @@ def sentence(judged: TriggerJudgement, active: Active, now: datetime) -> str:
 
 def trigger_changed(judged: TriggerJudgement, labels: Labels, was: Active | None, now_is: Active | None) -> Happened:
     """The record of a series that changed its phase."""
-    known = now_is or was
+    known, reading = now_is or was, judged.assessment.series.get(labels)
     body = {
         "alert": judged.trigger.name,
         "labels": dict(labels),
         "phase": now_is.phase if now_is else "inactive",
-        "value": known.value if known else None,
+        "value": now_is.value if now_is else reading.value if reading else None,
         "limit": judged.trigger.test.limit,
         "active_since": known.active_since.isoformat() if known else None,
     }

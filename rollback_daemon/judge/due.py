@@ -23,7 +23,7 @@ def is_armed(trigger: Trigger, position: Position, where: Whereabouts, now: date
     """
     if where.drift in {Drift.HIGHER, Drift.OTHER}:
         return bool(trigger.stages)
-    if position.stage in trigger.stages and now - position.entered >= trigger.initial_delay:
+    if position.stage in trigger.stages and (not trigger.initial_delay or now - position.entered >= trigger.initial_delay):
         return True
     return is_promoted(position) and position.goal in trigger.stages and not trigger.initial_delay
 

@@ -119,9 +119,10 @@ def _of_trigger(one: TriggerJudgement, stage: Stage, following: Stage | None) ->
 
 def _of_series(one: TriggerJudgement, where: str) -> Iterator[Reason]:
     name = one.trigger.name
-    if one.state.phase is TriggerPhase.FIRING:
+    phase = one.state.phase
+    if phase is TriggerPhase.FIRING:
         yield Reason(Code.TRIGGER_FIRING, f"trigger {name} is firing{where}", name)
-    elif one.state.phase is TriggerPhase.PENDING:
+    elif phase is TriggerPhase.PENDING:
         yield Reason(Code.TRIGGER_PENDING, f"trigger {name} is pending{where}", name)
     if one.state.unknown_since is not None:
         yield Reason(Code.TRIGGER_UNKNOWN, f"trigger {name} cannot tell: {one.state.why or 'no data'}{where}", name)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from rollback_daemon.judge import act, due
 from rollback_daemon.judge.adoption import adopt
 from rollback_daemon.judge.drift import Drift, Whereabouts, locate, whereabouts
-from rollback_daemon.judge.gates import blockers, is_watching, judge_gate, obstacles
+from rollback_daemon.judge.gates import is_watching, judge_gate, obstacles, of_position
 from rollback_daemon.judge.position import Position, fold
 from rollback_daemon.judge.reasons import Code, Reason
 from rollback_daemon.judge.state import GateJudgement, Happened, Judgement, Sight, State, Step, TriggerJudgement
@@ -46,9 +46,10 @@ def step(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
     decided, state = act.on_triggers(rollout, state, position, triggers, where, now)
     decided = decided or list(act.on_lowered_flags(rollout, position, where, now))
     state = _apply_all(state, [*changes, *decided], now)
-    climbed = list(_climb(rollout, state, tuple(obstacles(rollout, position, gates, triggers, where)), now))
+    in_the_way = tuple(obstacles(rollout, position, gates, triggers, where))
+    climbed = list(_climb(rollout, state, in_the_way, now))
     state = _apply_all(state, climbed, now)
-    why_not = tuple(blockers(rollout, state, state.position or position, gates, triggers, where))
+    why_not = (*of_position(rollout, state, state.position or position), *in_the_way)
     return Step(state, (*adopted, *changes, *decided, *climbed), Judgement(now, triggers, gates, where, why_not))
 
 

@@ -81,8 +81,9 @@ class TriggerState:
 
     @property
     def phase(self) -> TriggerPhase:
-        phases = {one.phase for one in self.active}
-        return next((phase for phase in (TriggerPhase.FIRING, TriggerPhase.PENDING) if phase in phases), TriggerPhase.INACTIVE)
+        if not self.active:
+            return TriggerPhase.INACTIVE
+        return TriggerPhase.FIRING if any(one.firing_since for one in self.active) else TriggerPhase.PENDING
 
 
 def advance(trigger: Trigger, state: TriggerState, assessment: Assessment, memory: Memory, now: datetime, max_gap: timedelta) -> TriggerState:
@@ -181,7 +182,7 @@ def _breached(trigger: Trigger, one: Active, value: float | None, now: datetime,
         active_since=since,
         seen=now,
         missing_since=None,
-        value=value,
+        value=None if value is None else float(value),  # a count, too: the same before and after a restart
         unbroken_since=now if gap or one.missing_since else one.unbroken_since,
         firing_since=(one.firing_since or now) if firing else None,
     )

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rollback_daemon.complaints import did_you_mean
 from rollback_daemon.documents import Document, Step
+from rollback_daemon.documents.complaints import did_you_mean
 from rollback_daemon.durations import parse_quantity
 from rollback_daemon.errors import Problem
 from rollback_daemon.rules import promql

@@ -14,6 +14,7 @@ import promql_parser as pp
 
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 _RANGE = re.compile(r"\[\s*((?:[0-9]+(?:ms|[smhdwy]))+)\s*(?:\]|:)")
+_COMMENT = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)|#[^\n]*""")  # a text, which is kept, or a comment
 _FILTERS = {"and", "unless"}  # operators whose empty result may mean "clear"
 
 
@@ -180,9 +181,9 @@ def _empties(tree: Any) -> bool:
 
 
 def _source(expr: str, tree: Any, measured: Any) -> str | None:
-    """The user's own text of the measured side: cut at the operator where both parts parse to the very parts of the tree."""
-    text = expr.strip()
-    while text.startswith("(") and _parses_to(text[1:-1], str(tree)):
+    """The user's own text of the measured side, without comments: cut at the operator where both parts parse to the very parts of the tree."""
+    text = _COMMENT.sub(lambda match: match[1] or " ", expr).strip()
+    while text.startswith("(") and text.endswith(")") and _bare_text(text[1:-1]) == str(tree):
         text = text[1:-1].strip()
     for match in re.finditer(r"[<>]=?|[!=]=", text):
         before, after = text[: match.start()].strip(), text[match.end() :].strip()
@@ -198,6 +199,13 @@ def _parses_to(text: str, wanted: str) -> bool:
         return str(pp.parse(text)) == wanted
     except ValueError:
         return False
+
+
+def _bare_text(text: str) -> str | None:
+    try:
+        return str(_bare(pp.parse(text)))
+    except ValueError:
+        return None
 
 
 def _constant_text(text: str) -> float | None:

@@ -97,7 +97,7 @@ def compare(seen: Observation, condition: Condition | None, no_data: OnNoData) -
     match seen:
         case Failed():
             return Assessment(health=Health.ERROR, why=seen.why, no_data=no_data)
-        case NoData() if condition is None and "returned nothing" in seen.why:
+        case NoData() if condition is None and seen.empty:
             return Assessment(no_data=OnNoData.DROP)
         case NoData():
             return Assessment(health=Health.NO_DATA, why=seen.why, no_data=no_data)
@@ -108,14 +108,17 @@ def compare(seen: Observation, condition: Condition | None, no_data: OnNoData) -
 
 
 def worst(assessment: Assessment) -> Verdict:
-    """One verdict for all series: a single breach is a breach, without one a single unknown is unknown."""
+    """One verdict for all series: a single breach is a breach, without one a single unknown is what the rule makes of no data.
+
+    A failed query stays unknown, whatever the rule says: an outage is no reason to act, and none to go on.
+    """
     verdicts = {reading.verdict for reading in assessment.series.values()}
     if Verdict.BREACHED in verdicts:
         return Verdict.BREACHED
-    if assessment.health is not Health.OK:
-        return {OnNoData.BREACH: Verdict.BREACHED, OnNoData.IGNORE: Verdict.CLEAR}.get(assessment.no_data, Verdict.UNKNOWN)
-    if Verdict.UNKNOWN in verdicts and assessment.no_data is not OnNoData.IGNORE:
+    if assessment.health is Health.ERROR:
         return Verdict.UNKNOWN
+    if assessment.health is Health.NO_DATA or Verdict.UNKNOWN in verdicts:
+        return {OnNoData.BREACH: Verdict.BREACHED, OnNoData.IGNORE: Verdict.CLEAR}.get(assessment.no_data, Verdict.UNKNOWN)
     return Verdict.CLEAR
 
 

@@ -154,8 +154,7 @@ class ViolationsPart(_Alert):
 
 def _kind(value: Any) -> str:
     """The kind is told by its own key before anything is validated, so that one misspelt key gives one error."""
-    kind = next((kind for kind in ("violations",) if isinstance(value, dict) and kind in value), "threshold")
-    return f"{kind} trigger"
+    return "violations trigger" if isinstance(value, dict) and "violations" in value else "threshold trigger"
 
 
 TriggerPart = Annotated[

@@ -137,10 +137,8 @@ class _NoValue(ValueError):
 
 def _value_of(node: _Node, value: float | None, labels: Mapping[str, str]) -> _Argument:
     match node:
-        case None if value is None:
-            raise _NoValue
         case None:
-            return value
+            return _present(value)
         case str():
             return node
         case _Label():
@@ -149,6 +147,12 @@ def _value_of(node: _Node, value: float | None, labels: Mapping[str, str]) -> _A
             return _formatted(wanted, [_value_of(one, value, labels) for one in arguments])
         case _Call():
             return _FUNCTIONS[node.function](_number(_value_of(node.arguments[0], value, labels)))
+
+
+def _present(value: float | None) -> float:
+    if value is None:
+        raise _NoValue
+    return value
 
 
 def _number(argument: _Argument) -> float:

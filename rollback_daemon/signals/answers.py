@@ -12,9 +12,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import requests
+import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 
+from rollback_daemon.signals.waiting import Waiting
+
 _LARGEST = 64 * 1024 * 1024  # bytes of one answer; ten thousand series need about two million
+
+
+class UnreadableAnswer(requests.RequestException):
+    """An answer came, and it is too large or not packed as it says."""
 
 
 class LastAnswer(threading.local):
@@ -39,9 +46,9 @@ class LastAnswer(threading.local):
 class LimitedAnswers(BaseAdapter):
     """A transport adapter that reads the whole answer itself, bounded in time and size."""
 
-    def __init__(self, inner: HTTPAdapter, last: LastAnswer) -> None:
+    def __init__(self, inner: HTTPAdapter, last: LastAnswer, waiting: Waiting) -> None:
         super().__init__()
-        self._inner, self._last = inner, last
+        self._inner, self._last, self._waiting = inner, last, waiting
 
     def send(
         self,
@@ -52,12 +59,13 @@ class LimitedAnswers(BaseAdapter):
         cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        response = self._inner.send(request, stream=True, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
-        try:
-            body = self._read(response.raw)
-        except BaseException:
-            response.close()
-            raise
+        with self._waiting.until(self._last.deadline):
+            response = self._inner.send(request, stream=True, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
+            try:
+                body = self._read(response.raw)
+            except BaseException:
+                response.close()
+                raise
         response.raw.release_conn()
         self._last.status, self._last.body = response.status_code, body
         response.raw = io.BytesIO(body)
@@ -67,12 +75,27 @@ class LimitedAnswers(BaseAdapter):
         self._inner.close()
 
     def _read(self, raw: Any) -> bytes:
+        """The whole body. urllib3's errors become those of requests, as its own reading would do."""
+        try:
+            return self._read_parts(raw)
+        except urllib3.exceptions.ReadTimeoutError:
+            raise _too_late() from None
+        except urllib3.exceptions.DecodeError:
+            raise UnreadableAnswer("the answer is not packed as it says") from None
+        except urllib3.exceptions.HTTPError:
+            raise requests.ConnectionError("the answer was cut off") from None
+
+    def _read_parts(self, raw: Any) -> bytes:
         parts, size = [], 0
         while part := raw.read1(65536, decode_content=True):
             parts.append(part)
             size += len(part)
             if size > _LARGEST:
-                raise requests.exceptions.ContentDecodingError(f"the answer is larger than {_LARGEST} bytes")
+                raise UnreadableAnswer(f"the answer is larger than {_LARGEST} bytes")
             if time.monotonic() > self._last.deadline:
-                raise requests.Timeout("the answer did not end in time")
+                raise _too_late()
         return b"".join(parts)
+
+
+def _too_late() -> requests.Timeout:
+    return requests.Timeout("the answer did not end in time")

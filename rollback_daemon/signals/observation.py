@@ -33,12 +33,20 @@ class Value:
     warnings: tuple[str, ...] = ()
 
 
+NOTHING = "the query returned nothing"
+
+
 @dataclass(frozen=True, slots=True)
 class NoData:
     """The server answered, and there is nothing to judge: an empty result, NaN, samples too old, too little traffic."""
 
     why: str
     warnings: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether the answer had no series at all, which for a pasted alerting rule means that all is well."""
+        return self.why == NOTHING
 
 
 @dataclass(frozen=True, slots=True)

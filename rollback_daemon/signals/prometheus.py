@@ -9,18 +9,20 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
-from requests.adapters import HTTPAdapter
 
-from rollback_daemon.signals.answers import LastAnswer, LimitedAnswers
-from rollback_daemon.signals.observation import Failed, Failure, Labels, NoData, Observation, Value, labels_of
+from rollback_daemon.signals.answers import LastAnswer, LimitedAnswers, UnreadableAnswer
+from rollback_daemon.signals.observation import NOTHING, Failed, Failure, Labels, NoData, Observation, Value, labels_of
+from rollback_daemon.signals.waiting import Waiting, WatchedAdapter
 
 _PARALLEL = 8  # questions under way at once; a rule group of Prometheus asks one at a time
+_LONGEST_WORDS = 500  # characters of a server's own words
 
 Observe = Callable[[str, float], None]
 """Told the outcome (`ok`, `no_data` or a `Failure`) and the seconds of each query."""
@@ -33,51 +35,52 @@ class Prometheus:
         """`timeout` is the most a whole round of questions may take; `session` carries credentials and headers."""
         self._timeout = timeout.total_seconds()
         self._observe = observe
-        self._last = LastAnswer()
+        self._last, self._waiting = LastAnswer(), Waiting()
         base = url.rstrip("/")
         # Compressing a small answer costs the server more than sending it: measured 0.6 ms of CPU for each.
         session.headers["Accept-Encoding"] = "identity"
+        session.max_redirects = 0  # credentials and tenants are meant for this server, and a login page is no answer
         self._client = PrometheusConnect(base, session=session, retry=0)
-        session.mount(base, LimitedAnswers(HTTPAdapter(pool_maxsize=_PARALLEL, max_retries=0), self._last))
+        session.mount(base, LimitedAnswers(WatchedAdapter(pool_maxsize=_PARALLEL, max_retries=0), self._last, self._waiting))
         self._workers = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="query")
 
-    def ask(self, queries: Iterable[str], at: datetime) -> dict[str, Observation]:
-        """The answer to each distinct query, evaluated by the server at `at`. Takes at most the timeout, whatever the server does."""
-        deadline = time.monotonic() + self._timeout
-        futures = {query: self._workers.submit(self._one, query, at, deadline) for query in dict.fromkeys(queries)}
-        return {query: self._collect(future, deadline) for query, future in futures.items()}
+    def ask(self, queries: Iterable[str], at: datetime, within: timedelta | None = None) -> dict[str, Observation]:
+        """The answer to each distinct query, evaluated by the server at `at`.
+
+        Takes at most the timeout, or `within` where that is shorter, whatever the server does.
+        """
+        allowed = min(self._timeout, within.total_seconds() if within else self._timeout)
+        until = _Until(time.monotonic() + allowed, allowed)
+        futures = {query: self._workers.submit(self._timed, query, at, until) for query in dict.fromkeys(queries)}
+        answers = {query: self._collect(future, until) for query, future in futures.items()}
+        self._waiting.end_overdue()
+        return answers
 
     def close(self) -> None:
         """Let go of threads and connections; questions still under way are given up."""
         self._workers.shutdown(wait=False, cancel_futures=True)
+        self._waiting.end_overdue(math.inf)
         self._client.close()
 
-    def _collect(self, future: Future[Observation], deadline: float) -> Observation:
+    def _collect(self, future: Future[tuple[Observation, float]], until: "_Until") -> Observation:
         try:
-            return future.result(timeout=max(0.0, deadline - time.monotonic()) + 0.05)
+            answer, seconds = future.result(timeout=max(0.0, until.left()) + 0.05)
         except TimeoutError:
             future.cancel()
-            self._observe(Failure.TIMEOUT, self._timeout)
-            return _too_late(self._timeout)
-
-    def _one(self, query: str, at: datetime, deadline: float) -> Observation:
-        started = time.monotonic()
-        answer = self._answer(query, at, deadline)
-        match answer:
-            case Value():
-                outcome = "ok"
-            case NoData():
-                outcome = "no_data"
-            case Failed():
-                outcome = answer.reason.value
-        self._observe(outcome, time.monotonic() - started)
+            answer, seconds = until.failed(), until.allowed
+        self._observe(_outcome(answer), seconds)
         return answer
 
-    def _answer(self, query: str, at: datetime, deadline: float) -> Observation:
-        left = deadline - time.monotonic()
+    def _timed(self, query: str, at: datetime, until: "_Until") -> tuple[Observation, float]:
+        started = time.monotonic()
+        answer = self._answer(query, at, until)
+        return answer, time.monotonic() - started
+
+    def _answer(self, query: str, at: datetime, until: "_Until") -> Observation:
+        left = until.left()
         if left <= 0:
-            return _too_late(self._timeout)
-        self._last.start(deadline)
+            return until.failed()
+        self._last.start(until.deadline)
         try:
             result = self._client.custom_query(
                 query, params={"time": f"{at.timestamp():.3f}", "timeout": f"{max(1, round(left * 1000))}ms"}, timeout=left
@@ -88,18 +91,22 @@ class Prometheus:
         except requests.JSONDecodeError:
             return Failed(Failure.MALFORMED, "the answer is not JSON (cut off, or not from Prometheus)")
         except requests.Timeout:
-            return _too_late(self._timeout)
+            return until.failed()
+        except requests.TooManyRedirects:
+            return Failed(Failure.REFUSED, "the server redirects to another address; write that one into the configuration")
+        except UnreadableAnswer as error:
+            return Failed(Failure.MALFORMED, str(error))
         except requests.RequestException as error:
             return Failed(Failure.UNREACHABLE, f"no answer: {_innermost(error)}")
-        except (LookupError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             return Failed(Failure.MALFORMED, f"the answer is not what the API promises ({type(error).__name__})")
 
     def _said_no(self) -> Failed:
         status, body = self._last.status, self._last.body
         try:
             said = json.loads(body)
-            words = f"{said['errorType']}: {said['error']}"
-        except (ValueError, LookupError, TypeError):
+            words = _in_a_line(f"{said['errorType']}: {said['error']}")
+        except (LookupError, TypeError, ValueError, RecursionError):
             words = "no reason given"
         if status in {502, 504} or (status == 503 and "timeout" not in words):
             return Failed(Failure.UNREACHABLE, f"HTTP {status}: {words}")
@@ -108,11 +115,25 @@ class Prometheus:
         return Failed(Failure.SERVER if status >= 500 else Failure.REFUSED, f"HTTP {status}: {words}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Until:
+    """When a round of questions ends (monotonic seconds), and how many seconds it was given."""
+
+    deadline: float
+    allowed: float
+
+    def left(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def failed(self) -> Failed:
+        return Failed(Failure.TIMEOUT, f"no complete answer within {self.allowed:g}s")
+
+
 def read(result: Any, warnings: tuple[str, ...] = ()) -> Observation:
     """The `result` of an instant query: a vector (list of series), or a scalar (a pair of time and text).
 
-    Raises LookupError, TypeError or ValueError for what is neither. Two series that differ only in their name cannot be told apart and are
-    one unknown series. Native histograms have no single value and are unknown too.
+    Raises LookupError, TypeError, ValueError or AttributeError for what is neither. Two series that differ only in their name cannot be told
+    apart and are one unknown series. Native histograms have no single value and are unknown too.
     """
     if not isinstance(result, list):
         raise TypeError("the result is no list")
@@ -131,7 +152,7 @@ def read(result: Any, warnings: tuple[str, ...] = ()) -> Observation:
             series[labels] = number
     if series:
         return Value(series, unknown, warnings)
-    return NoData(next(iter(unknown.values())) if unknown else "the query returned nothing", warnings)
+    return NoData(next(iter(unknown.values())) if unknown else NOTHING, warnings)
 
 
 def _number(one: Mapping[str, Any]) -> float | str:
@@ -143,12 +164,23 @@ def _number(one: Mapping[str, Any]) -> float | str:
     return "the value is NaN" if math.isnan(number) else number
 
 
-def _too_late(timeout: float) -> Failed:
-    return Failed(Failure.TIMEOUT, f"no complete answer within {timeout:g}s")
+def _outcome(answer: Observation) -> str:
+    match answer:
+        case Value():
+            return "ok"
+        case NoData():
+            return "no_data"
+        case Failed():
+            return answer.reason.value
+
+
+def _in_a_line(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]}..."
 
 
 def _innermost(error: BaseException) -> str:
     """The cause at the bottom, without addresses of objects: `Connection refused`."""
-    while (below := error.__cause__ or error.__context__) is not None:
+    while (below := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
         error = below
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -82,8 +82,8 @@ class Execution:
     def run(self, orders: Orders, *, again: bool = False) -> FlagError | None:
         """Work until it is done, it is a promotion that cannot be done, or `orders` say to end.
 
-        `again`: it was begun before a restart, so the command may or may not have run and is run once more. Returns the error that ended a
-        promotion; None when the transition is done or stopped.
+        `again`: it, or the one that it overtakes, was begun before; the command may or may not have run and is run once more. Returns the error
+        that ended a promotion; None when the transition is done or stopped.
         """
         self._changed = again
         forever = self._opened.kind is Kind.ROLLBACK

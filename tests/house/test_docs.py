@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from rollback_daemon import config
 from rollback_daemon.errors import ConfigurationError
+from rollback_daemon.faces.alerts import JOURNAL_UNWRITABLE, ROLLOUT_ALERTS
 from rollback_daemon.faces.cli import app
 from rollback_daemon.faces.metrics import PREFIX, Metrics, RolloutCollector
 from rollback_daemon.flags.stores import STORES
@@ -79,7 +80,8 @@ def test_every_command_shown_is_one_that_the_command_line_understands(line: str,
 
 def test_every_verb_stands_in_the_readme() -> None:
     text = (ROOT / "README.md").read_text()
-    assert [command.callback.__name__ for command in app.registered_commands if command.callback and f"rollbackd {command.callback.__name__}" not in text] == []
+    verbs = [command.callback.__name__ for command in app.registered_commands if command.callback]
+    assert [verb for verb in verbs if f"rollbackd {verb}" not in text] == []
 
 
 def test_every_metric_stands_in_the_deployment_guide_with_its_help() -> None:
@@ -90,6 +92,13 @@ def test_every_metric_stands_in_the_deployment_guide_with_its_help() -> None:
     for family in registry.collect():
         name = family.name.removeprefix(PREFIX) + ("_total" if family.type == "counter" else "")
         assert f"| `{name}` | {family.documentation} |" in text
+
+
+def test_every_alert_stands_in_the_deployment_guide_with_its_meaning() -> None:
+    text = (ROOT / "deploy/README.md").read_text()
+    for name, alert in ROLLOUT_ALERTS.items():
+        assert f"| `{name}` | {alert.severity} | {alert.meaning} |" in text
+    assert f"| `{JOURNAL_UNWRITABLE}` |" in text
 
 
 def test_every_flag_store_stands_in_the_rule_reference() -> None:
@@ -109,6 +118,6 @@ def module_map() -> str:
         source = path / "__init__.py" if path.is_dir() else path
         if path.name in {"__init__.py", "__pycache__", "py.typed"} or not source.is_file():
             continue
-        first = re.split(r"(?<=[.:;])\s", source.read_text().split('"""')[1], maxsplit=1)[0].rstrip(".:;\n").replace("\n", " ")
+        first = re.split(r"\.(\s|$)", source.read_text().split('"""')[1], maxsplit=1)[0].replace("\n", " ")
         lines.append(f"  {path.name + ('/' if path.is_dir() else ''):<18}{first}")
     return "\n".join(lines) + "\n"

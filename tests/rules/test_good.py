@@ -109,7 +109,7 @@ def test_what_is_left_out_has_its_default() -> None:
     assert load(GOOD / "dotenv.yml", MINUTE).max_gap == 3 * MINUTE
     (down,) = rollout.triggers
     assert down.action == Action(ActionKind.ROLLBACK)
-    assert (down.severity, down.stages, down.for_, down.dry_run) == ("warning", {"canary"}, timedelta(), False)
+    assert (down.severity, down.stages, down.for_, down.dry_run) == ("warning", frozenset({"canary"}), timedelta(), False)
 
 
 def test_words_that_yaml_readers_do_not_agree_on_are_text() -> None:
@@ -148,7 +148,7 @@ def test_every_key_of_a_trigger(everything: Rollout) -> None:
     errors = trigger(everything, "ErrorsHigh")
     assert errors.action == Action(ActionKind.ROLLBACK, "baseline")
     assert (errors.for_, errors.keep_firing_for, errors.initial_delay) == (5 * MINUTE, 2 * MINUTE, MINUTE)
-    assert (errors.severity, errors.stages, errors.dry_run) == ("critical", {"canary", "half"}, False)
+    assert (errors.severity, errors.stages, errors.dry_run) == ("critical", frozenset({"canary", "half"}), False)
     assert errors.labels == {"severity": "critical", "team": "shop"}
     assert errors.annotations == {"summary": "{{ $value | humanizePercentage }}"}
     assert threshold(everything, "ErrorsHigh").signal.no_data is OnNoData.BREACH

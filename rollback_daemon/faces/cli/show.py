@@ -101,7 +101,8 @@ def _why(event: dict[str, Any]) -> str:
 def _trigger(event: dict[str, Any]) -> str:
     labels = ", ".join(f'{name}="{value}"' for name, value in event["labels"].items())
     value = "no data" if event["value"] is None else f"{event['value']:.6g}" if isinstance(event["value"], (int, float)) else event["value"]
-    return f"{event['alert']}{'{' + labels + '}' if labels else ''} {event['phase']} ({value} {event['limit']})"
+    limit = f"limit {event['limit']}" if event["phase"] == "inactive" else event["limit"]
+    return f"{event['alert']}{'{' + labels + '}' if labels else ''} {event['phase']} ({value} {limit})"
 
 
 def _flags(event: dict[str, Any]) -> str:
@@ -175,9 +176,8 @@ def _differing(flags: dict[str, Any]) -> str:
 
 
 def _explain_trigger(out: Console, one: dict[str, Any]) -> None:
-    out.print(
-        f"[bold]{escape(one['alert'])}[/]  {word(one['phase'])}  health {word(one['health'])}  {escape(one['action'])}  severity {escape(one['severity'])}"
-    )
+    what = f"{escape(one['action'])}  severity {escape(one['severity'])}"
+    out.print(f"[bold]{escape(one['alert'])}[/]  {word(one['phase'])}  health {word(one['health'])}  {what}")
     if one["expr"]:
         out.print(f"  query    {escape(one['expr'])}")
     for series in one["series"][:5]:

@@ -3,7 +3,7 @@
 Lives here: routes and status codes. Must not live here: what an answer says (`views`), whether something may be done (the judge, the watch).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -11,7 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.exceptions import HTTPException
 
 from rollback_daemon import __version__
 from rollback_daemon.errors import ConfigurationError, JournalUnavailable, OperationRefused
@@ -21,6 +22,32 @@ from rollback_daemon.guard import Guard
 from rollback_daemon.judge.requests import Refusal
 
 Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+
+
+class ReasonSaid(BaseModel):
+    """One reason for a no."""
+
+    code: str
+    unknown: bool = Field(description="True when it is not known to be so, only not known to be otherwise.")
+    sentence: str
+
+
+class NotDone(BaseModel):
+    """Every answer that is not a success."""
+
+    error: str
+    reasons: list[ReasonSaid] = []
+    unknown: bool = Field(default=False, description="True when nothing speaks against it but a lack of sight.")
+
+
+_NOT_DONE: dict[int | str, dict[str, Any]] = {
+    403: {"model": NotDone, "description": "The caller may not change anything."},
+    404: {"model": NotDone, "description": "There is no such rollout."},
+    409: {"model": NotDone, "description": "Refused; `reasons` says why, and what would change it."},
+    422: {"model": NotDone, "description": "The request, or the configuration to be loaded, is not as it must be."},
+    503: {"model": NotDone, "description": "The journal cannot be read or written now."},
+}
+_READING = {status: said for status, said in _NOT_DONE.items() if status in {404, 422, 503}}
 
 
 class Reasoned(BaseModel):
@@ -57,7 +84,7 @@ def _health(api: FastAPI, guard: Guard, registry: CollectorRegistry, reload: Cal
         """The process answers."""
         return "rollbackd is healthy.\n"
 
-    @api.get("/-/ready", response_class=PlainTextResponse)
+    @api.get("/-/ready", response_class=PlainTextResponse, responses={503: {"description": "Not yet, or passive.", "content": {"text/plain": {}}}})
     def ready() -> PlainTextResponse:
         """This daemon is in charge and has judged every rollout."""
         if not guard.active:
@@ -66,7 +93,7 @@ def _health(api: FastAPI, guard: Guard, registry: CollectorRegistry, reload: Cal
             return PlainTextResponse("not every rollout has been evaluated yet.\n", 503)
         return PlainTextResponse("rollbackd is ready.\n")
 
-    @api.post("/-/reload", response_class=PlainTextResponse)
+    @api.post("/-/reload", response_class=PlainTextResponse, responses={status: _NOT_DONE[status] for status in (403, 422)})
     def reload_configuration(request: Request) -> str:
         """Load the configuration again, as SIGHUP does."""
         identify(request)
@@ -86,17 +113,17 @@ def _reading(api: FastAPI, guard: Guard) -> None:
         """Every rollout in a line."""
         return [views.summary(watch) for watch in guard.watches]
 
-    @api.get("/api/v1/rollouts/{rollout}")
+    @api.get("/api/v1/rollouts/{rollout}", responses=_READING)
     def one_rollout(rollout: str) -> dict[str, Any]:
         """One rollout in a line."""
         return views.summary(guard.watch(rollout))
 
-    @api.get("/api/v1/rollouts/{rollout}/explain")
+    @api.get("/api/v1/rollouts/{rollout}/explain", responses=_READING)
     def explain(rollout: str) -> dict[str, Any]:
         """One rollout in full: why it is where it is, and what would change that."""
         return views.explanation(guard.watch(rollout))
 
-    @api.get("/api/v1/rollouts/{rollout}/history")
+    @api.get("/api/v1/rollouts/{rollout}/history", responses=_READING)
     def history(rollout: str, limit: Annotated[int, Query(ge=1, le=10_000)] = 100, after: Annotated[int, Query(ge=0)] = 0) -> list[dict[str, Any]]:
         """What happened to a rollout, oldest first: the newest `limit` records that come after the record `after`."""
         guard.watch(rollout)
@@ -109,26 +136,26 @@ def _changing(api: FastAPI, guard: Guard) -> None:
         more = {"transition": transition} if transition else {}
         return JSONResponse({**views.summary(guard.watch(rollout)), **more}, 202 if transition else 200)
 
-    @api.post("/api/v1/rollouts/{rollout}/promote", status_code=202)
+    @api.post("/api/v1/rollouts/{rollout}/promote", status_code=202, responses=_NOT_DONE)
     def promote(rollout: str, body: Reasoned, request: Request) -> JSONResponse:
         """To the next stage, if nothing blocks it."""
         by = identify(request)
         return started(rollout, _active(guard).watch(rollout).promote(by, body.reason))
 
-    @api.post("/api/v1/rollouts/{rollout}/rollback", status_code=202)
+    @api.post("/api/v1/rollouts/{rollout}/rollback", status_code=202, responses=_NOT_DONE)
     def rollback(rollout: str, body: RollbackRequest, request: Request) -> JSONResponse:
         """To a lower stage, at once."""
         by = identify(request)
         return started(rollout, _active(guard).watch(rollout).rollback(body.to, by, body.reason))
 
-    @api.post("/api/v1/rollouts/{rollout}/hold")
+    @api.post("/api/v1/rollouts/{rollout}/hold", responses=_NOT_DONE)
     def hold(rollout: str, body: Reasoned, request: Request) -> JSONResponse:
         """Stop the way up."""
         by = identify(request)
         _active(guard).watch(rollout).hold(by, body.reason)
         return started(rollout)
 
-    @api.post("/api/v1/rollouts/{rollout}/resume")
+    @api.post("/api/v1/rollouts/{rollout}/resume", responses=_NOT_DONE)
     def resume(rollout: str, body: Reasoned, request: Request) -> JSONResponse:
         """Open the way up again after a hold or a rollback."""
         by = identify(request)
@@ -144,21 +171,42 @@ def _active(guard: Guard) -> Guard:
 
 def _errors(api: FastAPI) -> None:
     def refused(_: Request, error: Exception) -> JSONResponse:
-        reasons = [{"code": one.code, "unknown": one.code.unknown, "sentence": one.sentence} for one in getattr(error, "reasons", ())]
+        reasons = [ReasonSaid(code=one.code, unknown=one.code.unknown, sentence=one.sentence) for one in getattr(error, "reasons", ())]
         unknown = isinstance(error, Refusal) and error.unknown
         missing = str(error).startswith("there is no rollout")
-        return JSONResponse({"error": str(error), "reasons": reasons, "unknown": unknown}, 404 if missing else 409)
+        return _said(404 if missing else 409, str(error), reasons, unknown=unknown)
 
     def invalid(_: Request, error: Exception) -> JSONResponse:
         details = error.errors() if isinstance(error, RequestValidationError) else []
-        texts = [f"{'.'.join(map(str, one['loc'][1:])) or 'body'}: {one['msg']}" for one in details]
-        return JSONResponse({"error": "; ".join(texts)}, 422)
+        return _said(422, "; ".join(f"{'.'.join(map(str, one['loc'][1:])) or 'body'}: {one['msg']}" for one in details))
+
+    def misconfigured(_: Request, error: Exception) -> JSONResponse:
+        problems = error.problems if isinstance(error, ConfigurationError) else []
+        reasons = [ReasonSaid(code="configuration", unknown=False, sentence=str(problem)) for problem in problems]
+        return _said(422, "the configuration was not reloaded; the one before stays", reasons)
+
+    def of_http(request: Request, error: Exception) -> JSONResponse:
+        """No such path, no such method: said by the framework."""
+        if not isinstance(error, HTTPException):
+            return defect(request, error)
+        return _said(error.status_code, f"{request.method} {request.url.path}: {error.detail.lower()}", headers=error.headers)
 
     def answer(status: int) -> Callable[[Request, Exception], JSONResponse]:
-        return lambda _, error: JSONResponse({"error": str(error)}, status)
+        return lambda _, error: _said(status, str(error))
+
+    def defect(_: Request, error: Exception) -> JSONResponse:
+        return _said(500, f"a defect of rollbackd ({type(error).__name__}); its log has the details")
 
     api.add_exception_handler(OperationRefused, refused)
     api.add_exception_handler(RequestValidationError, invalid)
+    api.add_exception_handler(ConfigurationError, misconfigured)
+    api.add_exception_handler(HTTPException, of_http)
     api.add_exception_handler(NotAllowedError, answer(403))
-    api.add_exception_handler(ConfigurationError, answer(422))
     api.add_exception_handler(JournalUnavailable, answer(503))
+    api.add_exception_handler(Exception, defect)
+
+
+def _said(
+    status: int, error: str, reasons: Sequence[ReasonSaid] = (), *, unknown: bool = False, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    return JSONResponse(NotDone(error=error, reasons=list(reasons), unknown=unknown).model_dump(), status, headers=headers)

@@ -24,7 +24,15 @@ class WebServer:
         except OSError as error:
             self._socket.close()
             raise ConfigurationError([Problem("--web.listen-address", 0, 0, "", f"{host}:{port} cannot be bound: {error.strerror}")]) from error
-        settings = uvicorn.Config(build(guard, registry, reload), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2)
+        settings = uvicorn.Config(
+            build(guard, registry, reload),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            proxy_headers=False,  # who may change something is told by the connection itself
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
         self._server = uvicorn.Server(settings)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, name="web", daemon=True)
 

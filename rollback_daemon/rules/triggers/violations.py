@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rollback_daemon.clock import aligned
-from rollback_daemon.durations import format_duration
+from rollback_daemon.durations import format_duration, format_number
 from rollback_daemon.rules.model import Condition, Signal
 from rollback_daemon.rules.reading import Assessment, Health, Memory, Observations, Reading, Verdict, compare, look, worst
 
@@ -50,32 +50,44 @@ class Violations:
         counted_at = datetime.fromisoformat(memory["counted_at"]) if memory else now
         recent: list[bool] = list(memory["recent"]) if memory else []
         run: int = memory["run"] if memory else 0
+        last: str = memory["last"] if memory else ""
         if now - counted_at > (max(max_gap, 3 * self.every) if self.every else max_gap):
-            recent, run = [], 0
+            recent, run, last = [], 0, ""
         elif memory and self.every and aligned(now, self.every) == aligned(counted_at, self.every):
-            return self._read(run, recent), memory
+            return self._read(run, recent, last), memory
         verdict, health, why = self._look(observations, now)
         if verdict is Verdict.UNKNOWN:
-            kept = {"counted_at": counted_at.isoformat(), "run": run, "recent": recent} if memory else {}
+            kept = {"counted_at": counted_at.isoformat(), "run": run, "recent": recent, "last": last} if memory else {}
             return Assessment({(): Reading(Verdict.UNKNOWN, None, why)}, health, why), kept
         violated = verdict is Verdict.BREACHED
         recent = [*recent, violated][-self.out_of :] if self.out_of else []
-        run = run + 1 if violated else 0
-        return self._read(run, recent), {"counted_at": now.isoformat(), "run": run, "recent": recent}
+        run, last = (run + 1, why) if violated else (0, last)
+        return self._read(run, recent, last), {"counted_at": now.isoformat(), "run": run, "recent": recent, "last": last}
 
-    def _read(self, run: int, recent: list[bool]) -> Assessment:
+    def _read(self, run: int, recent: list[bool], last: str) -> Assessment:
         count = sum(recent) if self.out_of else run
-        return Assessment({(): Reading(Verdict.BREACHED if self.needed.holds(count) else Verdict.CLEAR, count)})
+        if self.needed.holds(count):
+            return Assessment({(): Reading(Verdict.BREACHED, count, f"last: {last}")})
+        return Assessment({(): Reading(Verdict.CLEAR, count)})
 
     def _look(self, observations: Observations, now: datetime) -> tuple[Verdict, Health, str]:
-        """One verdict over all checks: any violation is one; without any, one unknown makes it unknown."""
-        verdict, health, why = Verdict.CLEAR, Health.OK, ""
+        """One verdict over all checks, with what was violated or unknown: any violation is one; without any, one unknown makes it unknown."""
+        violated: list[str] = []
+        unknown: list[tuple[Health, str]] = []
         for signal, condition in self.checks:
             assessment = compare(look(signal, observations, now), condition, signal.no_data)
-            one = worst(assessment)
-            if one is Verdict.BREACHED:
-                return Verdict.BREACHED, Health.OK, ""
-            if one is Verdict.UNKNOWN and verdict is Verdict.CLEAR:
-                verdict, health = one, assessment.health if assessment.health is not Health.OK else Health.NO_DATA
-                why = f"{signal.name}: {assessment.why or 'a series is unknown'}"
-        return verdict, health, why
+            match worst(assessment):
+                case Verdict.BREACHED:
+                    violated.append(_violated(signal, condition, assessment))
+                case Verdict.UNKNOWN:
+                    health = assessment.health if assessment.health is not Health.OK else Health.NO_DATA
+                    unknown.append((health, f"{signal.name}: {assessment.why or 'a series is unknown'}"))
+        if violated:
+            return Verdict.BREACHED, Health.OK, ", ".join(violated)
+        return (Verdict.UNKNOWN, *unknown[0]) if unknown else (Verdict.CLEAR, Health.OK, "")
+
+
+def _violated(signal: Signal, condition: Condition, assessment: Assessment) -> str:
+    """`error_rate 0.031 >= 0.001`: the first series that was violated."""
+    value = next((one.value for one in assessment.series.values() if one.verdict is Verdict.BREACHED and one.value is not None), None)
+    return f"{signal.name} {'no data' if value is None else format_number(value)} {condition}"

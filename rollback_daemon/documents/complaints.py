@@ -6,11 +6,12 @@ Lives here: the translation of a ValidationError into trails and sentences, and 
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from rollback_daemon.yaml_nodes import Step, Trail
+from rollback_daemon.documents.yaml_nodes import Step, Trail
 
 _SENTENCES = {
     "string_type": "must be text",
@@ -86,7 +87,7 @@ def _sentence(kind: str, detail: Any) -> str:
     if kind == "string_type":
         quote = "" if isinstance(detail["input"], (dict, list, type(None))) else "; quote it"
         return f"must be text{_got(detail['input'])}{quote}"
-    sentence = _SENTENCES.get(kind, detail["msg"]).format(**context).replace("'", '"')
+    sentence = str(_SENTENCES.get(kind, detail["msg"])).format(**context).replace("'", '"')
     return sentence if kind in _WITHOUT_VALUE else sentence + _got(detail["input"])
 
 
@@ -126,9 +127,14 @@ def _real(value: Any, loc: Iterable[Step]) -> Trail:
     return tuple(trail)
 
 
+@cache
+def _json_schema(schema: type[BaseModel]) -> dict[str, Any]:
+    return schema.model_json_schema()
+
+
 def _known_keys(schema: type[BaseModel], loc: Iterable[Step]) -> set[str]:
     """The keys that the schema knows at a location, by walking its JSON Schema."""
-    root = schema.model_json_schema()
+    root = _json_schema(schema)
     here: list[dict[str, Any]] = [root]
     for step in loc:
         here = [after for one in here for after in _children(root, one, step)] or here

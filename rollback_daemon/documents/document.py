@@ -1,4 +1,4 @@
-"""YAML files a person wrote, as values with places: what rule files and the daemon's configuration are read through.
+"""One file as it was read: its values, where each stands, and what is wrong with it.
 
 Lives here: reading a file, and problems with their places. Must not live here: YAML itself (`yaml_nodes`), pydantic's words (`complaints`),
 what any key means.
@@ -13,11 +13,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from rollback_daemon.complaints import Complaint, complaints
+from rollback_daemon.documents.complaints import Complaint, complaints
+from rollback_daemon.documents.yaml_nodes import NotYaml, Place, Step, Trail, read_values
 from rollback_daemon.errors import ConfigurationError, Problem
-from rollback_daemon.yaml_nodes import NotYaml, Place, Step, Trail, read_values
-
-__all__ = ["Document", "Step", "Trail", "examine", "parse", "read", "validate"]
 
 _PLAIN = re.compile(r"[\w-]+")
 T = TypeVar("T", bound=BaseModel)

@@ -35,7 +35,7 @@ _REMEDIES = {  # a part of PyYAML's words: what usually causes it
     "could not find expected ':'": "a key is followed by a colon and a space",
     "expected <block end>": "look at the indentation, and for a quote or bracket that ends too early",
     "end of stream": "close the quote or bracket",
-    "expected ',' or": "close the bracket, or add the comma",
+    "expected ',' or": "close the bracket, add the comma, or quote a text that has brackets in it",
     "undefined alias": "name it first, with &",
     "cannot start any token": "quote the text",
 }
@@ -71,10 +71,10 @@ class NotYaml(ValueError):
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader without YAML 1.1's idea of plain scalars: each arrives as text. What has no tag in the file has none here, too."""
+    """A loader without YAML 1.1's idea of plain scalars: each arrives as text."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # the parent fills its own
-    DEFAULT_SCALAR_TAG = DEFAULT_SEQUENCE_TAG = DEFAULT_MAPPING_TAG = _NO_TAG
+    def resolve(self, kind: type[Node], value: Any, implicit: Any) -> str:  # noqa: ARG002 (asked only for what has no tag in the file)
+        return _NO_TAG
 
 
 def read_values(text: str) -> Values:

@@ -1,0 +1,190 @@
+"""What `check` says of a rollout that is valid: how it is understood, and what tends to go wrong."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rollback_daemon.rules.advice import understood, warnings
+from rollback_daemon.rules.load import load
+
+RULES = Path(__file__).parents[2] / "rules"
+DRY = "which is only said and not done (dry_run)"
+ONLY = "known are the value and labels, humanized or printf"
+BASE = """\
+rollout: demo
+owner: team-shop
+mode: enforce
+flags: {store: dotenv, path: .env}
+baseline: {USE_X: "false"}
+stages:
+  - {stage: canary, exposure: 10%, set: {USE_X: "true"}, soak: 1h}
+  - {stage: half, exposure: 50%, set: {USE_X: "true"}, soak: 10m}
+signals:
+  errors: {expr: error_ratio}
+"""
+PAGED = "  - {alert: Paged, signal: errors, above: 1%, severity: critical}\n"
+
+
+def said(folder: Path, trigger: str = "", *, base: str = BASE, scrape_interval: timedelta | None = None, paged: str = PAGED) -> list[str]:
+    """The warnings about the base file with one trigger more, without the name of the file."""
+    (folder / "demo.yml").write_text(f"{base}triggers:\n{paged}{f'  - {{{trigger}}}' if trigger else ''}\n", encoding="utf-8")
+    rollout = load(folder / "demo.yml")
+    return [str(warning).removeprefix(f"{folder}/demo.yml:") for warning in warnings(rollout, scrape_interval)]
+
+
+def how(folder: Path, trigger: str, *, base: str = BASE) -> str:
+    """How one trigger is understood."""
+    (folder / "demo.yml").write_text(f"{base}triggers:\n  - {{{trigger}}}\n", encoding="utf-8")
+    (line,) = understood(load(folder / "demo.yml"))
+    return line
+
+
+# how it is understood
+
+
+@pytest.mark.parametrize(
+    ("trigger", "line"),
+    [
+        ("alert: A, signal: errors, above: 1%", "A: errors > 0.01, at once; rollback to previous at every stage"),
+        (
+            "alert: A, signal: errors, above: 1%, for: 5m, keep_firing_for: 1m, initial_delay: 2m, action: {rollback: baseline}, stages: [half]",
+            "A: errors > 0.01 for 5m, kept firing for 1m, not before 2m at a stage; rollback to baseline at half",
+        ),
+        ("alert: A, expr: 'rate(x[5m]) > 2', for: 2m, action: hold", "A: `rate(x[5m])` > 2, told apart from no data for 2m; hold at every stage"),
+        ("alert: A, expr: 'a > b', action: alert", "A: as Prometheus does, every result of `a > b` is a breach, at once; alert at every stage"),
+        (
+            "alert: A, expr: max(q), outside: [0, 5]",
+            "A: `max(q)` outside [0, 5], told apart from no data, at once; rollback to previous at every stage",
+        ),
+        (
+            "alert: A, violations: {signal: errors, above: 1%, at_least: 3, out_of: 5, every: 1m}, dry_run: true",
+            f"A: violations of errors > 0.01 out of 5 (one each 1m) >= 3, at once; rollback to previous at every stage, {DRY}",
+        ),
+        (
+            "alert: A, signal: errors, above: 1%, no_data: breach, stages: [baseline, canary, half]",
+            "A: errors > 0.01, at once; rollback to previous at baseline, canary, half",
+        ),
+    ],
+)
+def test_one_line_says_how_a_trigger_is_understood(tmp_path: Path, trigger: str, line: str) -> None:
+    assert how(tmp_path, trigger) == line
+
+
+def test_what_is_only_observed_is_said_to_be(tmp_path: Path) -> None:
+    line = how(tmp_path, "alert: A, signal: errors, above: 1%", base=BASE.replace("enforce", "observe"))
+    assert line.endswith("which is only said and not done (mode: observe)")
+
+
+# what tends to go wrong
+
+
+def test_the_rule_file_that_is_delivered_has_nothing_to_warn_of() -> None:
+    assert warnings(load(RULES / "spice-pipelex.yml"), timedelta(seconds=15)) == []
+
+
+def test_nothing_is_said_of_what_is_well(tmp_path: Path) -> None:
+    assert said(tmp_path, scrape_interval=timedelta(seconds=15)) == []
+
+
+def test_a_ratio_without_needs(tmp_path: Path) -> None:
+    base = f"{BASE}  ratio: {{expr: 100 * sum(a) / sum(b)}}\n  enough: {{expr: a / b, needs: {{expr: b, at_least: 5}}}}\n"
+    assert said(tmp_path, base=base) == [
+        "11:17: signals.ratio.expr: is a ratio, and with little traffic a ratio can be anything; add needs: {expr: …, at_least: …}"
+    ]
+    assert said(tmp_path, "alert: A, expr: a / b > 0.05") == [
+        "13:22: triggers[1].expr: is a ratio, and with little traffic a ratio can be anything; make it a signal with needs: {expr: …, at_least: …}"
+    ]
+
+
+def test_a_rate_over_less_than_four_scrapes(tmp_path: Path) -> None:
+    base = f"{BASE}  rate: {{expr: 'rate(x[59s])', needs: {{expr: 'increase(y[30s])', at_least: 5}}}}\n"
+    trigger = "alert: A, expr: 'irate(z[1m]) > 5'"
+    assert said(tmp_path, trigger, base=base, scrape_interval=timedelta(seconds=15)) == [
+        "11:16: signals.rate.expr: the range [59s] is under four scrapes of 15s; a lost scrape empties it, use [1m]",
+        "11:46: signals.rate.needs.expr: the range [30s] is under four scrapes of 15s; a lost scrape empties it, use [1m]",
+    ]
+    assert len(said(tmp_path, trigger, base=base, scrape_interval=timedelta(minutes=1))) == 3
+    assert said(tmp_path, trigger, base=base) == []
+
+
+def test_a_trigger_that_no_stage_arms(tmp_path: Path) -> None:
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%, stages: [baseline]") == [
+        "13:51: triggers[1].stages: is armed at no stage above the baseline, where alone its action means anything; name a stage"
+    ]
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%, stages: [baseline], action: alert") == []
+
+
+def test_a_for_longer_than_the_soak_of_a_stage(tmp_path: Path) -> None:
+    text = "is longer than the soak of half (10m), which may be over before it fires"
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%, for: 11m") == [f"13:48: triggers[1].for: {text}"]
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%, initial_delay: 11m") == [f"13:58: triggers[1].initial_delay: {text}"]
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%, for: 6m, initial_delay: 6m") == [
+        "13:48: triggers[1].for: for and initial_delay are longer than the soak of half (10m), which may be over before it fires"
+    ]
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%, for: 11m, stages: [canary]") == []
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%, for: 10m") == []
+
+
+def test_a_for_shorter_than_the_interval(tmp_path: Path) -> None:
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%, for: 14s") == [
+        "13:48: triggers[1].for: is shorter than the interval, so that it fires at the second breach in a row, 15s after the first"
+    ]
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%, for: 15s") == []
+
+
+def test_an_alert_that_compares_nothing(tmp_path: Path) -> None:
+    assert said(tmp_path, "alert: A, expr: 'rate(x[5m])'") == [
+        "13:22: triggers[1].expr: compares nothing, so every result is a breach, even 0; add a comparison, or a limit such as above: 0"
+    ]
+    assert said(tmp_path, "alert: A, expr: absent(x)") == []
+    assert said(tmp_path, "alert: A, expr: x > y") == []
+    assert said(tmp_path, "alert: A, expr: 'x > bool 5'") == [
+        "13:22: triggers[1].expr: compares nothing, so every result is a breach, even 0; add a comparison, or a limit such as above: 0"
+    ]
+
+
+def test_a_signal_that_compares_by_itself(tmp_path: Path) -> None:
+    text = "leaves out series because of their values, and what it leaves out is no data here; compare by a limit alone"
+    assert said(tmp_path, base=f"{BASE}  odd: {{expr: x > 5}}\n") == [f"11:15: signals.odd.expr: {text}"]
+    assert said(tmp_path, "alert: A, expr: x > 5, above: 7") == [f"13:22: triggers[1].expr: {text}"]
+    assert said(tmp_path, base=f"{BASE}gates:\n  - {{gate: G, expr: x > 5, above: 3}}\n") == [f"12:21: gates[0].expr: {text}"]
+
+
+def test_a_template_that_is_not_known(tmp_path: Path) -> None:
+    trigger = (
+        "alert: A, signal: errors, above: 1%, labels: {a: '{{ $externalLabels.b }}'}, annotations: {c: '{{ $value }} {{ query `up` }} {{ end }}'}"
+    )
+    assert said(tmp_path, trigger) == [
+        f"13:55: triggers[1].labels.a: has a template that stays as it is: {{{{ $externalLabels.b }}}}; {ONLY}",
+        f"13:100: triggers[1].annotations.c: has a template that stays as it is: {{{{ end }}}}; {ONLY}",
+        f"13:100: triggers[1].annotations.c: has a template that stays as it is: {{{{ query `up` }}}}; {ONLY}",
+    ]
+
+
+def test_no_critical_trigger(tmp_path: Path) -> None:
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%", paged="") == [
+        "12:3: triggers: none is critical, so that nobody may be paged; give one severity: critical"
+    ]
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%, labels: {severity: critical}", paged="") == []
+
+
+@pytest.mark.parametrize("action", ["action: alert", "action: hold", "dry_run: true"])
+def test_a_rollout_that_is_never_rolled_back(tmp_path: Path, action: str) -> None:
+    trigger = f"alert: A, signal: errors, above: 1%, severity: critical, {action}"
+    assert said(tmp_path, trigger, paged="") == ["12:3: triggers: none rolls back; if only watching is meant, say mode: observe"]
+    assert said(tmp_path, trigger, paged="", base=BASE.replace("enforce", "observe")) == []
+
+
+def test_a_rollback_to_a_stage_that_is_not_lower(tmp_path: Path) -> None:
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%, action: {rollback: canary}") == [
+        '13:62: triggers[1].action.rollback: "canary" is not below canary, and a rollback never raises: there the rollout is only held'
+    ]
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%, action: {rollback: canary}, stages: [half]") == []
+
+
+def test_warnings_are_in_the_order_of_the_file(tmp_path: Path) -> None:
+    base = f"{BASE}  ratio: {{expr: a / b}}\n"
+    lines = [int(warning.split(":")[0]) for warning in said(tmp_path, "alert: A, expr: x, for: 1s", base=base, paged="")]
+    assert lines == sorted(lines)
+    assert len(lines) == 4
