@@ -179,11 +179,6 @@ class Trigger:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def guards(self) -> bool:
-        """Whether it has a say in where the rollout goes. One that only alerts has none: it blocks no promotion and stops no soak."""
-        return self.action.kind is not ActionKind.ALERT
-
-    @property
     def severity(self) -> str:
         return self.labels.get("severity", "warning")
 

@@ -16,6 +16,7 @@ from rollback_daemon.faces.alerts import JOURNAL_UNWRITABLE, ROLLOUT_ALERTS
 from rollback_daemon.faces.cli import app
 from rollback_daemon.faces.metrics import PREFIX, Metrics, RolloutCollector
 from rollback_daemon.flags.stores import STORES
+from rollback_daemon.judge.transitions import diagram
 from rollback_daemon.rules.load import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,6 +105,10 @@ def test_every_alert_stands_in_the_deployment_guide_with_its_meaning() -> None:
 def test_every_flag_store_stands_in_the_rule_reference() -> None:
     text = (ROOT / "rules/README.md").read_text()
     assert [name for name in STORES if f"`{name}`" not in text] == []
+
+
+def test_the_diagram_of_phases_is_the_table_that_the_judge_reads() -> None:
+    assert blocks("rules/README.md", "mermaid") == [diagram() + "\n"]
 
 
 def test_the_module_map_is_the_tree() -> None:
