@@ -55,6 +55,7 @@ class Daemon:
         self._metrics = Metrics(registry)
         loaded = config.load(settings.config_file)
         self._lease = lease_for(settings.storage_url)
+        self._lease_unknown = False
         self._journal = Journal.open(settings.storage_url, last_resort=self._last_resort, observe=self._metrics.journal_append.observe)
         self.guard = Guard(self._journal, self._metrics, self._clock, settings.external_url)
         self.guard.load(loaded)
@@ -101,16 +102,16 @@ class Daemon:
     def _live(self) -> int:
         said_passive = False
         pause = systemd.watchdog_interval()
-        while not self._stop.wait(_BEAT):
-            mine = self._lease.try_acquire()
+        while not self._stop.is_set():
+            mine = self._may_act()
             if mine and not self.guard.active:
                 self._take_charge()
             elif not mine and self.guard.active:
-                self._log.error("the lease on the journal is lost; stopping, so that there is one guard and not two", holder=self._lease.holder())
+                self._log.error("the lease on the journal is lost; stopping, so that there is one guard and not two", holder=self._holder())
                 return 1
             elif not mine and not said_passive:
                 said_passive = True
-                self._log.warning("another daemon is in charge of this journal; staying passive until it ends", holder=self._lease.holder())
+                self._log.warning("another daemon is in charge of this journal; staying passive until it ends", holder=self._holder())
                 systemd.notify(READY="1", STATUS="passive: another daemon is in charge")
             if self._reload_wanted.is_set():
                 self._reload_wanted.clear()
@@ -118,7 +119,29 @@ class Daemon:
                     self.reload()
             if pause and (not self.guard.active or self.guard.lateness(self._clock.now()) < timedelta(seconds=max(pause, 30))):
                 systemd.notify(WATCHDOG="1")
+            self._stop.wait(_BEAT)
         return 0
+
+    def _may_act(self) -> bool:
+        """Whether this daemon is the one in charge.
+
+        Where that cannot be found out, say because the journal's disk is gone, whoever is in charge stays so: a rollback does not wait for a disk,
+        and nobody else can take charge of a journal that is not there.
+        """
+        try:
+            mine = self._lease.try_acquire()
+        except JournalUnavailable as error:
+            if not self._lease_unknown:
+                self._log.error("whether this daemon is still in charge cannot be found out; it goes on as it is", error=str(error))
+            self._lease_unknown = True
+            return self.guard.active
+        self._lease_unknown = False
+        return mine
+
+    def _holder(self) -> str | None:
+        with contextlib.suppress(JournalUnavailable):
+            return self._lease.holder()
+        return None
 
     def _take_charge(self) -> None:
         started = time.monotonic()

@@ -93,6 +93,7 @@ class HTTPClient(Part):
     def session(self) -> requests.Session:
         """A session with all of it. Reads no secret yet."""
         session = requests.Session()
+        session.max_redirects = 0  # credentials and tenants are meant for this server, and a login page is no answer
         session.trust_env = False  # a proxy or a .netrc from the environment of the service would be a surprise at night
         tls = self.tls_config
         if tls.insecure_skip_verify:

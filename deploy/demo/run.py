@@ -46,7 +46,7 @@ class Stand:
         self.flags = folder / ".env.production"
         self.flags.write_text(FLAGS)
         pid_file = folder / "app.pid"
-        app_command = [sys.executable, HERE / "app.py", "--flags", self.flags, "--pid-file", pid_file]
+        app_command: list[str | Path] = [sys.executable, HERE / "app.py", "--flags", self.flags, "--pid-file", pid_file]
         self.app = running.enter_context(Server("app", folder / "app", lambda port: [*app_command, "--port", str(port)], ready="/health"))
         self.prometheus = running.enter_context(PrometheusServer(tools.prometheus, folder / "prometheus", {"genesis": self.app.address}))
         self.alertmanager = running.enter_context(AlertmanagerServer(tools.alertmanager, folder / "alertmanager"))
@@ -59,7 +59,8 @@ class Stand:
             f"alerting: {{alertmanagers: [{{url: {self.alertmanager.url}}}]}}\n"
             "rule_files: [spice-pipelex.yml]\n"
         )
-        command = [sys.executable, "-m", "rollback_daemon", "run", "--config.file", config, "--storage.url", f"sqlite:///{folder}/journal.db"]
+        command: list[str | Path] = [sys.executable, "-m", "rollback_daemon", "run"]
+        command += ["--config.file", config, "--storage.url", f"sqlite:///{folder}/journal.db"]
         self.prometheus.wait_for("genesis_error_rate", 30)
         self.daemon = running.enter_context(
             Server("rollbackd", folder / "rollbackd", lambda port: [*command, "--web.listen-address", f"127.0.0.1:{port}"])

@@ -91,8 +91,8 @@ class Metrics:
                     self.transitions.labels(rollout.name, kind, outcome)
 
     def cover_alertmanagers(self, names: Iterable[str], outcomes: Iterable[str]) -> None:
-        """Let every outcome of a request to each Alertmanager exist, at 0."""
-        for name, outcome in product(names, tuple(outcomes)):
+        """Let every outcome of a request to each of these Alertmanagers exist, at 0."""
+        for name, outcome in product(names, list(outcomes)):
             self.notifications.labels(name, outcome)
 
     # told by the parts, as it happens

@@ -16,7 +16,7 @@ from rollback_daemon.judge.state import GateJudgement, TriggerJudgement
 from rollback_daemon.judge.transitions import Phase
 from rollback_daemon.judge.trigger import Active, TriggerPhase
 from rollback_daemon.rules.reading import Health, Reading, Verdict
-from rollback_daemon.signals.observation import Labels, show_labels
+from rollback_daemon.signals.observation import Labels, NoData, Value, show_labels
 from rollback_daemon.watch import Watch
 
 _MOST_SERIES = 20  # of one trigger, furthest first: more than anybody reads
@@ -64,6 +64,7 @@ def explanation(watch: Watch) -> dict[str, Any]:
         "transition": _open(position),
         "triggers": [_trigger(one, judgement.at) for one in judgement.triggers] if judgement else [],
         "gates": [_gate(one) for one in judgement.gates] if judgement else [],
+        "warnings": list(_warnings(watch)),
         "blockers": [{"code": one.code, "unknown": one.code.unknown, "sentence": one.sentence} for one in judgement.blockers] if judgement else [],
     }
 
@@ -93,6 +94,15 @@ def what_next(watch: Watch) -> str:
 def event(record: Record) -> dict[str, Any]:
     """One record of the journal."""
     return {"seq": record.seq, "at": _time(record.at), "rollout": record.rollout, "event": record.kind, **record.body}
+
+
+def _warnings(watch: Watch) -> Iterator[dict[str, str]]:
+    """What the server said beside good answers: that they are partial, or that a query is not what it seems."""
+    observations = watch.observations[1] if watch.observations else {}
+    for query in dict.fromkeys(watch.rollout.questions()):
+        seen = observations.get(query)
+        if isinstance(seen, (Value, NoData)):
+            yield from ({"query": query, "warning": text} for text in seen.warnings)
 
 
 def _flags(watch: Watch) -> dict[str, Any]:

@@ -174,11 +174,12 @@ class Journal:
     def save_memory(self, memories: Mapping[str, str], at: datetime) -> None:
         """Keep the judge's latest state (opaque text) of these rollouts, and the time of this heartbeat.
 
-        All or nothing; other rollouts keep theirs. Raises JournalUnavailable.
+        All or nothing; other rollouts keep theirs. As in `append_or_spill`, a database that did not take the last write is not waited for.
+        Raises JournalUnavailable.
         """
         stamp = _stamp(at)
         rows = [{"rollout": rollout, "state": state} for rollout, state in memories.items()]
-        with self._lock, self._database.writing() as connection:
+        with self._lock, self._database.writing(patient=self.writable) as connection:
             if rows:
                 old = delete(MEMORY).where(MEMORY.c.rollout == bindparam("key"))
                 connection.execute(old, [{"key": rollout} for rollout in memories])

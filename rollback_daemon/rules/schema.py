@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from rollback_daemon.flags.store import Scalar
+from rollback_daemon.flags.stores import STORES
 from rollback_daemon.rules import promql
 from rollback_daemon.rules.model import Action, ActionKind
 from rollback_daemon.schema import CommandPart, Duration, Interval, LabelName, Limit, Name, Part, Share, Text
@@ -166,7 +167,7 @@ TriggerPart = Annotated[
 class FlagsPart(Part):
     """Where the flags are changed."""
 
-    store: str
+    store: Annotated[str, Field(json_schema_extra={"enum": [*STORES]})]
     path: Text
     backups: int = Field(default=10, ge=0)
     after_change: CommandPart | None = None

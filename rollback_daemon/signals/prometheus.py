@@ -39,7 +39,6 @@ class Prometheus:
         base = url.rstrip("/")
         # Compressing a small answer costs the server more than sending it: measured 0.6 ms of CPU for each.
         session.headers["Accept-Encoding"] = "identity"
-        session.max_redirects = 0  # credentials and tenants are meant for this server, and a login page is no answer
         self._client = PrometheusConnect(base, session=session, retry=0)
         session.mount(base, LimitedAnswers(WatchedAdapter(pool_maxsize=_PARALLEL, max_retries=0), self._last, self._waiting))
         self._workers = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="query")

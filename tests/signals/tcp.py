@@ -11,14 +11,17 @@ Script = Callable[[socket.socket, threading.Event], None]
 
 
 class TCPServer:
-    """Listens on a free port of 127.0.0.1 and plays `script` on each connection, then closes it. `connections` counts them."""
+    """Listens on a free port of 127.0.0.1 and plays `script` on each connection, then closes it.
+
+    `connections` counts those made, `ended` those closed again.
+    """
 
     def __init__(self, script: Script) -> None:
         self._script = script
         self._closing = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._threads = [threading.Thread(target=self._accept, name="tcp")]
-        self.connections = 0
+        self.connections = self.ended = 0
         self._threads[0].start()
 
     @property
@@ -56,8 +59,14 @@ class TCPServer:
             try:
                 read_request(connection)
                 self._script(connection, self._closing)
-            except OSError:  # the client went away, which is what some tests are about
-                return
+            except OSError:
+                pass  # the client went away, which is what some tests are about
+        self.ended += 1
+
+
+def silence(_: socket.socket, closing: threading.Event) -> None:
+    """Say nothing until the server closes."""
+    closing.wait()
 
 
 def read_request(connection: socket.socket) -> bytes:

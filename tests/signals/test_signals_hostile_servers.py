@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollback_daemon.http_client import HTTPClient
-from rollback_daemon.lab.servers import free_port
+from rollback_daemon.lab.servers import free_port, wait_until
 from rollback_daemon.signals.observation import Failed, Failure, NoData, Observation, Value
 from rollback_daemon.signals.prometheus import Prometheus, read
-from tests.signals.tcp import ONE, Script, TCPServer, http, read_request, success
+from tests.signals.tcp import ONE, Script, TCPServer, http, read_request, silence, success
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SOON = timedelta(seconds=1)
@@ -63,7 +63,7 @@ def drip(first: bytes, byte: bytes) -> Script:
 
 
 def test_a_server_that_says_nothing_costs_no_more_than_the_deadline() -> None:
-    in_good_time(lambda _, closing: closing.wait() and None)
+    in_good_time(silence)
 
 
 def test_a_body_that_drips_costs_no_more_than_the_deadline() -> None:
@@ -71,7 +71,11 @@ def test_a_body_that_drips_costs_no_more_than_the_deadline() -> None:
 
 
 def test_a_body_that_stops_in_the_middle_costs_no_more_than_the_deadline() -> None:
-    in_good_time(lambda connection, closing: connection.sendall(http(b'{"st', length=1000)) or closing.wait() and None)
+    def script(connection: socket.socket, closing: threading.Event) -> None:
+        connection.sendall(http(b'{"st', length=1000))
+        closing.wait()
+
+    in_good_time(script)
 
 
 def test_chunks_that_drip_cost_no_more_than_the_deadline() -> None:
@@ -102,7 +106,7 @@ def test_after_threads_were_held_up_the_next_questions_are_answered() -> None:
 
 def test_each_question_is_counted_once_also_when_it_was_given_up() -> None:
     outcomes: list[str] = []
-    with TCPServer(lambda _, closing: closing.wait() and None) as server:
+    with TCPServer(silence) as server:
         session = HTTPClient(url=server.url).session()
         with closing(Prometheus(server.url, session, SOON, lambda outcome, _: outcomes.append(outcome))) as prometheus:
             prometheus.ask([f"x{number}" for number in range(20)], NOW)
@@ -122,19 +126,19 @@ def test_a_host_that_does_not_exist_is_unreachable() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "reason"),
     [
-        b"",
-        b"HTTP/1.1 200 OK\r\nContent-Le",
-        http(success(ONE)[:20], length=len(success(ONE))),
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n" + success(ONE)[:20] + b"\r\n",
+        (b"", Failure.UNREACHABLE),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", Failure.MALFORMED),
+        (http(success(ONE)[:20], length=len(success(ONE))), Failure.UNREACHABLE),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n" + success(ONE)[:20] + b"\r\n", Failure.UNREACHABLE),
     ],
     ids=["nothing", "in its head", "in its body", "between chunks"],
 )
-def test_an_answer_that_is_cut_off_is_unreachable(answer: bytes) -> None:
+def test_an_answer_that_is_cut_off_is_no_answer(answer: bytes, reason: Failure) -> None:
     seen = ask(sends(answer))
     assert isinstance(seen, Failed)
-    assert seen.reason is Failure.UNREACHABLE
+    assert seen.reason is reason
     assert "0x" not in seen.why
 
 
@@ -172,7 +176,7 @@ def test_an_answer_that_is_not_what_the_api_promises_is_malformed(body: bytes) -
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(max_size=5),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["metric", "value", "values", "histogram", "a"]), inner, max_size=3),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["metric", "value", "values", "histogram"]), inner, max_size=3),
     )
 )
 def test_whatever_stands_in_the_result_is_read_or_refused(result: Any) -> None:
@@ -223,9 +227,10 @@ def test_what_only_says_that_it_is_compressed_is_malformed() -> None:
 def test_a_connection_that_the_server_closed_meanwhile_is_replaced() -> None:
     """It said keep-alive, answered, and hung up: the next question goes over a new connection and is no failure."""
     with TCPServer(sends(http(success(ONE)))) as server, asking(server.url) as prometheus:
-        answers = [prometheus.ask(["x"], NOW)["x"] for _ in range(20)]
-        assert server.connections == 20
-    assert answers == [Value({(): 1.0})] * 20
+        for _ in range(10):
+            assert prometheus.ask(["x"], NOW)["x"] == Value({(): 1.0})
+            wait_until(lambda: server.ended == server.connections, "the server to hang up")
+        assert server.connections == 10
 
 
 def test_a_connection_that_stays_open_is_used_again() -> None:

@@ -34,5 +34,5 @@ for family in (serve, files, reading, changing):
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """The console script. Help and mistakes name the program, however it was started."""
+    app(prog_name="rollbackd")

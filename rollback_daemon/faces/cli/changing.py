@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rollback_daemon.faces.cli.client import DEFAULT_URL, FORMAT, NO, UNKNOWN, URL, Format, call, fail, print_json
+from rollback_daemon.faces.cli.client import DEFAULT_URL, FORMAT, NO, UNKNOWN, URL, Format, call, fail, path_of, print_json
 
 ROLLOUT = Annotated[str, typer.Argument(help="The rollout's name.")]
 REASON = Annotated[str, typer.Option("--reason", help="Why; it goes on record.")]
@@ -31,32 +31,43 @@ def rollback(
 
 def hold(rollout: ROLLOUT, reason: REASON, url: URL = DEFAULT_URL, output: FORMAT = Format.TABLE) -> None:
     """Stop the way up until somebody resumes it. Triggers go on watching."""
-    _show(call("POST", url, f"rollouts/{rollout}/hold", {"reason": reason}), output)
+    _show(call("POST", url, path_of(rollout, "hold"), {"reason": reason}), output)
 
 
 def resume(rollout: ROLLOUT, reason: REASON, url: URL = DEFAULT_URL, output: FORMAT = Format.TABLE) -> None:
     """Open the way up again after a hold or a rollback. Triggers that still fire may act again."""
-    _show(call("POST", url, f"rollouts/{rollout}/resume", {"reason": reason}), output)
+    _show(call("POST", url, path_of(rollout, "resume"), {"reason": reason}), output)
 
 
 def _transition(url: str, rollout: str, verb: str, body: dict[str, Any], wait: float, output: Format) -> None:
-    started = call("POST", url, f"rollouts/{rollout}/{verb}", body)
+    started = call("POST", url, path_of(rollout, verb), body)
     deadline = time.monotonic() + wait
     if not wait:
         _show(started, output)
         return
+    transition = started["transition"]
     while True:
-        ended = [one for one in call("GET", url, f"rollouts/{rollout}/history", limit=200) if one.get("id") == started["transition"]]
-        last = next((one for one in reversed(ended) if one["event"] in {"done", "abandoned"}), None)
-        now = call("GET", url, f"rollouts/{rollout}")
-        if last is not None and last["event"] == "done":
+        end = _end_of(transition, call("GET", url, path_of(rollout, "history"), limit=200))
+        now = call("GET", url, path_of(rollout))
+        if end is not None and end["event"] == "done":
             _show(now, output)
             return
-        if last is not None:
-            fail(f"{verb} was given up: {last['why']}", NO)
+        if end is not None and end["event"] == "intended" and verb == "rollback":
+            transition = end["id"]  # it goes further down than was asked for
+        elif end is not None:
+            why = end["why"] if isinstance(end["why"], str) else "; ".join(end["why"])
+            fail(f"{verb} was {'given up' if end['event'] == 'abandoned' else 'taken back'}: {why}", NO)
         if time.monotonic() > deadline:
             fail(f"{verb} is not done after {wait:g} s: {now['next']}; it goes on, see `rollbackd explain {rollout}`", UNKNOWN)
         time.sleep(0.1)
+
+
+def _end_of(transition: str, events: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The event that ended a transition: done, abandoned, or the intent of another one in its place; None while it is under way."""
+    mine = [one for one in events if one.get("id") == transition]
+    ended = [one for one in mine if one["event"] in {"done", "abandoned"}]
+    overtaken = [one for one in events if mine and one["event"] == "intended" and one["seq"] > mine[-1]["seq"]]
+    return next(iter(ended or overtaken), None)
 
 
 def _show(found: dict[str, Any], output: Format) -> None:

@@ -1,6 +1,7 @@
 """Talking to a running daemon, and what its answers mean as exit codes."""
 
 import json
+import re
 from enum import StrEnum
 from typing import Annotated, Any, NoReturn
 
@@ -19,6 +20,14 @@ class Format(StrEnum):
 URL = Annotated[str, typer.Option("--url", envvar="ROLLBACKD_URL", help="The daemon to ask.")]
 FORMAT = Annotated[Format, typer.Option("--format", help="For people or for programs.")]
 DEFAULT_URL = "http://127.0.0.1:9811"
+_NAME = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*")  # of a rollout; dots alone would be a way up in an address
+
+
+def path_of(rollout: str, *more: str) -> str:
+    """The path of a rollout below the API's. Ends the program (2) for what can be the name of none."""
+    if not _NAME.fullmatch(rollout):
+        fail(f'"{rollout}" is no name of a rollout; `rollbackd status` lists them', USAGE)
+    return "/".join(("rollouts", rollout, *more))
 
 
 def call(method: str, url: str, path: str, body: dict[str, Any] | None = None, **query: Any) -> Any:

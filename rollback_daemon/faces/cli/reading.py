@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from rollback_daemon.faces.cli.client import DEFAULT_URL, FORMAT, URL, Format, call, print_json
+from rollback_daemon.faces.cli.client import DEFAULT_URL, FORMAT, URL, Format, call, path_of, print_json
 
 ROLLOUT = Annotated[str, typer.Argument(help="The rollout's name.")]
 
@@ -15,7 +15,7 @@ def status(
     output: FORMAT = Format.TABLE,
 ) -> None:
     """Where every rollout is, and what comes next."""
-    found = call("GET", url, f"rollouts/{rollout}" if rollout else "rollouts")
+    found = call("GET", url, "rollouts" if rollout is None else path_of(rollout))
     if output is Format.JSON:
         print_json(found)
         return
@@ -26,7 +26,7 @@ def status(
 
 def explain(rollout: ROLLOUT, url: URL = DEFAULT_URL, output: FORMAT = Format.TABLE) -> None:
     """Why a rollout is where it is: every trigger with its query, its value beside its limit, and what would change it."""
-    found = call("GET", url, f"rollouts/{rollout}/explain")
+    found = call("GET", url, path_of(rollout, "explain"))
     if output is Format.JSON:
         print_json(found)
         return
@@ -42,7 +42,7 @@ def history(
     output: FORMAT = Format.TABLE,
 ) -> None:
     """What happened to a rollout, oldest first: who or what, when, and why."""
-    found = call("GET", url, f"rollouts/{rollout}/history", limit=limit)
+    found = call("GET", url, path_of(rollout, "history"), limit=limit)
     if output is Format.JSON:
         print_json(found)
         return

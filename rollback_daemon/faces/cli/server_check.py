@@ -41,7 +41,9 @@ class Server:
 
     def _get(self, path: str, **query: str) -> dict[str, Any]:
         try:
-            answer: dict[str, Any] = requests.get(f"{self._url}/api/v1/{path}", params=query, timeout=_TIMEOUT).json()
+            with requests.Session() as session:
+                session.trust_env = False  # as the daemon, which asks the same server
+                answer: dict[str, Any] = session.get(f"{self._url}/api/v1/{path}", params=query, timeout=_TIMEOUT).json()
         except (requests.RequestException, ValueError) as error:
             raise ConfigurationError(
                 [Problem("--prometheus", 0, 0, "", f"{self._url} does not answer as Prometheus does ({type(error).__name__})")]

@@ -162,6 +162,10 @@ def explain(out: Console, one: dict[str, Any]) -> None:
         out.print("[bold]gates[/]")
         for gate in one["gates"]:
             out.print(f"  {word(gate['verdict']):<9} {escape(gate['sentence'])}")
+    if one["warnings"]:
+        out.print("[bold]what the server remarks[/]")
+        for said in one["warnings"]:
+            out.print(f"  {escape(said['query'])}: {escape(said['warning'])}")
     if one["blockers"]:
         out.print("[bold]what blocks a promotion[/]")
         for blocker in one["blockers"]:

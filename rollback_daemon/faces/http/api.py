@@ -47,7 +47,8 @@ _NOT_DONE: dict[int | str, dict[str, Any]] = {
     422: {"model": NotDone, "description": "The request, or the configuration to be loaded, is not as it must be."},
     503: {"model": NotDone, "description": "The journal cannot be read or written now."},
 }
-_READING = {status: said for status, said in _NOT_DONE.items() if status in {404, 422, 503}}
+_RELOADING: dict[int | str, dict[str, Any]] = {status: said for status, said in _NOT_DONE.items() if status in {403, 422}}
+_READING: dict[int | str, dict[str, Any]] = {status: said for status, said in _NOT_DONE.items() if status in {404, 422, 503}}
 
 
 class Reasoned(BaseModel):
@@ -93,7 +94,7 @@ def _health(api: FastAPI, guard: Guard, registry: CollectorRegistry, reload: Cal
             return PlainTextResponse("not every rollout has been evaluated yet.\n", 503)
         return PlainTextResponse("rollbackd is ready.\n")
 
-    @api.post("/-/reload", response_class=PlainTextResponse, responses={status: _NOT_DONE[status] for status in (403, 422)})
+    @api.post("/-/reload", response_class=PlainTextResponse, responses=_RELOADING)
     def reload_configuration(request: Request) -> str:
         """Load the configuration again, as SIGHUP does."""
         identify(request)

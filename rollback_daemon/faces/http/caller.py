@@ -29,7 +29,7 @@ def identify(request: Request, proc: Path = Path("/proc")) -> str:
     if any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via")):
         raise NotAllowedError("the request came through a proxy; changing is allowed from this machine only")
     host, origin = request.headers.get("host", ""), request.headers.get("origin")
-    if _name(host) not in _LOOPBACK_NAMES or (origin and urlsplit(origin).netloc != host):
+    if _name(host) not in _LOOPBACK_NAMES or (origin and origin.partition("://")[2] != host):
         raise NotAllowedError("the request was made by a page of another site; changing is refused")
     return _owner((client.host, client.port), _port(request), proc) or f"somebody on {client.host}"
 
