@@ -53,12 +53,12 @@ class Violations:
         last: str = memory["last"] if memory else ""
         if now - counted_at > (max(max_gap, 3 * self.every) if self.every else max_gap):
             recent, run, last = [], 0, ""
-        elif memory and self.every and aligned(now, self.every) == aligned(counted_at, self.every):
-            return self._read(run, recent, last), memory
         verdict, health, why = self._look(observations, now)
+        kept = {"counted_at": counted_at.isoformat(), "run": run, "recent": recent, "last": last} if memory else {}
         if verdict is Verdict.UNKNOWN:
-            kept = {"counted_at": counted_at.isoformat(), "run": run, "recent": recent, "last": last} if memory else {}
             return Assessment({(): Reading(Verdict.UNKNOWN, None, why)}, health, why), kept
+        if memory and self.every and aligned(now, self.every) == aligned(counted_at, self.every):
+            return self._read(run, recent, last), kept
         violated = verdict is Verdict.BREACHED
         recent = [*recent, violated][-self.out_of :] if self.out_of else []
         run, last = (run + 1, why) if violated else (0, last)
