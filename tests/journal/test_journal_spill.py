@@ -164,9 +164,7 @@ def test_a_line_left_half_done_harms_no_other_and_is_kept_for_inspection(journal
     assert journal.absorb_spill() == 0
 
 
-@pytest.mark.parametrize(
-    "content", [b"[]", b"{}", b"\xff", b'["a", "b", "c", "d", "e"]', b'["a", "2026-03-01T12:00:00+00:00", "c", 4, {}]']
-)
+@pytest.mark.parametrize("content", [b"[]", b"{}", b"\xff", b'["a", "b", "c", "d", "e"]', b'["a", "2026-03-01T12:00:00+00:00", "c", 4, {}]'])
 def test_lines_of_another_shape_are_not_absorbed(journal: Journal, path: Path, content: bytes) -> None:
     path.with_name("journal.db.spill.jsonl").write_bytes(content + b"\n")
     assert journal.absorb_spill() == 0
