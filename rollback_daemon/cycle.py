@@ -51,12 +51,14 @@ class Cycle:
     _kept: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Evaluate once, at the last multiple of the interval; a time that has already been evaluated is passed over."""
+        """Evaluate once, at the last multiple of the interval; the time that was evaluated last is passed over."""
         woken = self.clock.now()
         now = aligned(woken, self.interval)
-        if self.last is not None and now <= self.last:
+        if now == self.last:
             return
-        missed = (now - self.last) // self.interval - 1 if self.last else 0
+        missed = max(0, (now - self.last) // self.interval - 1) if self.last else 0
+        if self.last is not None and now < self.last:  # Prometheus' clock has most likely gone back, too: waiting would be blindness
+            structlog.get_logger().warning("the clock went back; going on from there", at=now.isoformat(), was=self.last.isoformat())
         self.last = now
         started = time.monotonic()
         observations = self.prometheus.ask(distinct(watch.rollout.questions() for watch in self.watches), now, max(self.interval, _PATIENCE))

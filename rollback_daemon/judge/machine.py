@@ -12,7 +12,7 @@ from rollback_daemon.judge import act, due
 from rollback_daemon.judge.adoption import adopt
 from rollback_daemon.judge.drift import Drift, Whereabouts, locate, whereabouts
 from rollback_daemon.judge.gates import is_watching, judge_gate, obstacles, of_position
-from rollback_daemon.judge.position import Position, fold
+from rollback_daemon.judge.position import Position, fold, not_ahead
 from rollback_daemon.judge.reasons import Code, Reason
 from rollback_daemon.judge.state import GateJudgement, Happened, Judgement, Sight, State, Step, TriggerJudgement
 from rollback_daemon.judge.transitions import Event, Phase
@@ -27,7 +27,8 @@ def step(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
     """Judge one rollout once. `now` is the time that the queries were asked for."""
     adopted = list(adopt(rollout, state.position, sight.flags))
     state = _apply_all(state, adopted, now)
-    position = state.position
+    position = not_ahead(state.position, now, rollout.max_gap) if state.position else None
+    state = replace(state, position=position)
     gates = tuple(judge_gate(gate, sight.observations, now) for gate in rollout.gates)
     if position is None:
         return _waiting(rollout, state, sight, gates, now)

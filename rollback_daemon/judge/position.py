@@ -5,7 +5,7 @@ Lives here: the position and `fold`. Must not live here: what the signals say (t
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rollback_daemon.errors import IllegalTransition
@@ -60,6 +60,13 @@ class Position:
     def epoch(self) -> str:
         """What a trigger may act once in: ends with every transition and every resume."""
         return f"{self.stage}@{max(self.entered, self.armed).isoformat()}"
+
+
+def not_ahead(position: Position, now: datetime, max_gap: timedelta) -> Position:
+    """The position after the clock was set back: what seems to lie in the future by more than `max_gap` began now, or nothing would be armed."""
+    if max(position.entered, position.armed) <= now + max_gap:
+        return position
+    return replace(position, entered=min(position.entered, now), armed=min(position.armed, now))
 
 
 def fold(position: Position | None, event: Event, body: Mapping[str, Any], at: datetime) -> Position:

@@ -174,7 +174,7 @@ def _counts_as(verdict: Verdict, assessment: Assessment) -> Verdict:
 
 
 def _breached(trigger: Trigger, one: Active, value: float | None, now: datetime, max_gap: timedelta) -> Active:
-    gap = now - one.seen > max_gap
+    gap = now - one.seen > max_gap or one.seen > now  # seen in the future: the clock was set back
     since = now if gap and one.firing_since is None else one.active_since
     firing = now - since >= trigger.for_
     return replace(
