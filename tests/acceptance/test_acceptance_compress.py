@@ -1,0 +1,28 @@
+"""Shortening a shipped rule file shortens its waiting, and leaves its limits alone."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from rollback_daemon.lab.compress import compress
+from rollback_daemon.rules.load import load_all
+from rollback_daemon.rules.model import Rollout
+from tests.acceptance.stand import FACTOR, SHIPPED
+
+
+def loaded(text: str, folder: Path) -> Rollout:
+    folder.mkdir()
+    (folder / "rules.yml").write_text(text, encoding="utf-8")
+    return load_all([folder / "rules.yml"], timedelta(seconds=15))[0]
+
+
+def test_every_wait_of_the_shipped_file_gets_shorter_and_no_limit_changes(tmp_path: Path) -> None:
+    text = SHIPPED.read_text(encoding="utf-8")
+    whole, short = loaded(text, tmp_path / "whole"), loaded(compress(text, FACTOR), tmp_path / "short")
+    assert [gate.condition for gate in short.gates] == [gate.condition for gate in whole.gates]
+    assert [trigger.test.condition for trigger in short.triggers] == [trigger.test.condition for trigger in whole.triggers]
+    assert [trigger.for_ * FACTOR for trigger in short.triggers] == [trigger.for_ for trigger in whole.triggers]
+    assert [trigger.initial_delay * FACTOR for trigger in short.triggers] == [trigger.initial_delay for trigger in whole.triggers]
+    assert [(signal.max_age or timedelta()) * FACTOR for signal in short.signals] == [signal.max_age or timedelta() for signal in whole.signals]
+    assert [stage.soak * FACTOR for stage in short.stages] == [stage.soak for stage in whole.stages]
+    assert (short.interval * FACTOR, short.max_gap * FACTOR) == (whole.interval, whole.max_gap)
+    assert short.flags == whole.flags
