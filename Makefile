@@ -24,7 +24,7 @@ demo: .venv/installed tools  ## Watch a rollout fail and be taken back, on real 
 	@$(BIN)/python deploy/demo/run.py
 
 test: .venv/installed-for-test tools lint  ## Lint, then every test, on every Prometheus found
-	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --cov  # they mostly wait: three share two cores well
+	$(BIN)/python -m pytest --numprocesses=3 --dist=worksteal --cov  # they mostly wait: three share two cores well
 	$(BIN)/python -m coverage report --fail-under=90 --include='$(COVERED)'
 
 lint: .venv/installed-for-test  ## Check style, types and imports

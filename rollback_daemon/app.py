@@ -25,7 +25,6 @@ from rollback_daemon.faces.metrics import Metrics, RolloutCollector
 from rollback_daemon.guard import Guard
 from rollback_daemon.journal.journal import Journal
 from rollback_daemon.journal.lease import lease_for
-from rollback_daemon.judge.transitions import Event
 
 _BEAT = 0.25  # seconds between looks at signals and lease
 
@@ -95,8 +94,6 @@ class Daemon:
             finally:
                 systemd.notify(READY="1")
             self._loaded_well()
-            if self.guard.active:
-                self._journal.append_or_spill("", Event.CONFIGURED, self._versions(), self._clock.now())
             self._log.info("reloaded", rollouts=[watch.rollout.name for watch in self.guard.watches])
 
     def _live(self) -> int:
@@ -111,7 +108,8 @@ class Daemon:
                 return 1
             elif not mine and not said_passive:
                 said_passive = True
-                self._log.warning("another daemon is in charge of this journal; staying passive until it ends", holder=self._holder())
+                self.guard.holder = self._holder() or ""
+                self._log.warning("another daemon is in charge of this journal; staying passive until it ends", holder=self.guard.holder)
                 systemd.notify(READY="1", STATUS="passive: another daemon is in charge")
             if self._reload_wanted.is_set():
                 self._reload_wanted.clear()
@@ -145,15 +143,9 @@ class Daemon:
 
     def _take_charge(self) -> None:
         started = time.monotonic()
-        self._journal.append_or_spill("", Event.CONFIGURED, self._versions(), self._clock.now())
         self.guard.start()
         systemd.notify(READY="1", STATUS=f"guarding {len(self.guard.watches)} rollouts")
         self._log.info("in charge", seconds=round(time.monotonic() - started, 3))
-
-    def _versions(self) -> dict[str, object]:
-        """Which rules hold from now on, for the one who must explain them later."""
-        rules = {watch.rollout.name: {"file": watch.rollout.file, "sha256": watch.rollout.digest} for watch in self.guard.watches}
-        return {"version": __version__, "rules": rules}
 
     def _loaded_well(self) -> None:
         self._metrics.reload_ok.set(1)

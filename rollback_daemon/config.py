@@ -56,6 +56,7 @@ class Loaded:
 
     configuration: Configuration
     rollouts: tuple[Rollout, ...]
+    file: str = ""
 
 
 def load(file: str | Path) -> Loaded:
@@ -71,7 +72,7 @@ def load(file: str | Path) -> Loaded:
         problems += error.problems
     if problems:
         raise ConfigurationError(problems)
-    return Loaded(configuration, tuple(rollouts))
+    return Loaded(configuration, tuple(rollouts), str(file))
 
 
 def read(file: str | Path) -> tuple[Configuration, Document]:

@@ -15,7 +15,7 @@ from rollback_daemon.clock import Clock, aligned
 from rollback_daemon.errors import JournalUnavailable
 from rollback_daemon.journal.journal import Journal
 from rollback_daemon.rules.model import Rollout
-from rollback_daemon.signals.observation import Observation
+from rollback_daemon.signals.observation import Failed, Observation
 from rollback_daemon.signals.questions import distinct
 from rollback_daemon.watch import Watch
 
@@ -48,6 +48,7 @@ class Cycle:
     witness: CycleWitness
     after: Callable[[Sequence[Watch], timedelta], None]
     last: datetime | None = None
+    _dark: bool = False
     _kept: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -62,12 +63,23 @@ class Cycle:
         self.last = now
         started = time.monotonic()
         observations = self.prometheus.ask(distinct(watch.rollout.questions() for watch in self.watches), now, max(self.interval, _PATIENCE))
+        self._tell_sight(observations)
         outcomes = {watch.rollout.name: self._judge(watch, observations, now) for watch in self.watches}
         self._remember(now)
         self.after(self.watches, self.interval)
         seconds = time.monotonic() - started
         self.witness.cycle(self.interval, (woken - now).total_seconds(), seconds, missed)
         structlog.get_logger().debug("cycle", at=now.isoformat(), queries=len(observations), seconds=round(seconds, 4), missed=missed, **outcomes)
+
+    def _tell_sight(self, observations: Mapping[str, Observation]) -> None:
+        """A word in the log when no query is answered any more, and when they are again; between the two the metrics count."""
+        failed = [one for one in observations.values() if isinstance(one, Failed)]
+        dark = bool(failed) and len(failed) == len(observations)
+        if dark and not self._dark:
+            structlog.get_logger().warning("no query is answered", why=failed[0].why, queries=len(failed))
+        elif self._dark and not dark:
+            structlog.get_logger().info("queries are answered again", queries=len(observations))
+        self._dark = dark
 
     def _judge(self, watch: Watch, observations: Mapping[str, Observation], now: datetime) -> str:
         """One rollout that cannot be judged must not keep the others from being judged."""

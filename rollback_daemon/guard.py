@@ -5,7 +5,7 @@ Lives here: what is long-lived, what belongs to a configuration, and the change 
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -19,11 +19,12 @@ from rollback_daemon.config import Loaded
 from rollback_daemon.cycle import Cycle
 from rollback_daemon.errors import ConfigurationError, OperationRefused, Problem
 from rollback_daemon.faces.alertmanager import Alertmanagers, Outcome, without_secrets
-from rollback_daemon.faces.alerts import Alert, active, journal_unwritable
+from rollback_daemon.faces.alerts import Alert, active, journal_altered, journal_unwritable
 from rollback_daemon.faces.metrics import Metrics
 from rollback_daemon.flags.stores import open_store
 from rollback_daemon.journal.journal import Journal
-from rollback_daemon.rules.model import Rollout
+from rollback_daemon.judge.transitions import Phase
+from rollback_daemon.rules.model import BASELINE, Rollout
 from rollback_daemon.signals.prometheus import Prometheus
 from rollback_daemon.watch import Watch
 
@@ -46,7 +47,10 @@ class Guard:
         self._alertmanagers: Alertmanagers | None = None
         self._scheduler: BackgroundScheduler | None = None
         self._journal_since: datetime | None = None
+        self._altered: list[str] = []
+        self._altered_since: datetime | None = None
         self.active = False
+        self.holder = ""  # who is in charge, where this daemon is not
 
     @property
     def watches(self) -> Sequence[Watch]:
@@ -63,8 +67,8 @@ class Guard:
 
     @property
     def evaluated(self) -> bool:
-        """Whether every rollout has been judged since the start or the last reload."""
-        return all(watch.judgement is not None for watch in self.watches)
+        """Whether every rollout has a place on its ladder and has been judged since the start or the last reload."""
+        return all(watch.judgement is not None and watch.state.position is not None for watch in self.watches)
 
     def lateness(self, now: datetime) -> timedelta:
         """How long the most overdue group has been without an evaluation, beyond its own interval."""
@@ -74,7 +78,8 @@ class Guard:
     def load(self, loaded: Loaded) -> None:
         """Take up a configuration, in the place of the one before. Raises ConfigurationError, with nothing changed, when it cannot be."""
         stores = {rollout.name: open_store(rollout.flags.store, Path(rollout.flags.path), rollout.flags.backups) for rollout in loaded.rollouts}
-        if problems := [problem for rollout in loaded.rollouts for problem in self._conflicts(rollout)]:
+        problems = [problem for rollout in loaded.rollouts for problem in self._conflicts(rollout)]
+        if problems := [*problems, *self._abandoned(stores.keys(), loaded.file)]:
             raise ConfigurationError(problems)
         self._unschedule()
         for name in self._watches.keys() - stores.keys():
@@ -100,6 +105,7 @@ class Guard:
     def start(self) -> None:
         """Take charge: read the journal, finish what is open, evaluate at once and from then on."""
         self.active = True
+        self._examine_journal()
         self._recall(list(self.watches))
         self._schedule()
 
@@ -113,13 +119,39 @@ class Guard:
         if self._alertmanagers is not None:
             self._alertmanagers.close(timedelta(seconds=2))
 
+    def _examine_journal(self) -> None:
+        """Whether anybody has altered what is on record. It goes on in any case: an altered record must not leave a rollout unguarded."""
+        self._altered = self.journal.verify()
+        self._altered_since = self._clock.now()
+        self.metrics.journal_intact.set(not self._altered)
+        for fault in self._altered:
+            structlog.get_logger().error("the journal was altered", fault=fault)
+
     def _recall(self, watches: list[Watch]) -> None:
         self.journal.absorb_spill()
         remembered, stopped = self.journal.load_memory()
         for watch in watches:
             watch.recall(remembered.get(watch.rollout.name), stopped)
+        for watch in self.watches:
+            watch.tell_rules()
         for name in self._watches:
             self.metrics.leader.labels(name).set(1)
+
+    def _abandoned(self, names: Collection[str], file: str) -> list[Problem]:
+        """Rollouts that expose something and would be left without a guard."""
+        left = [watch for name, watch in self._watches.items() if name not in names]
+        exposed = [(watch, watch.state.position) for watch in left if watch.state.position and watch.state.position.phase is not Phase.BASELINE]
+        return [
+            Problem(
+                file,
+                0,
+                0,
+                "rule_files",
+                f'"{watch.rollout.name}" is gone, but stands at "{position.stage}"; roll it back to baseline first',
+            )
+            for watch, position in exposed
+            if position and (position.stage != BASELINE or position.open)
+        ]
 
     def _conflicts(self, rollout: Rollout) -> list[Problem]:
         """What a running rollout forbids its new rule file."""
@@ -182,6 +214,7 @@ class Guard:
 
     def _unschedule(self) -> None:
         if self._scheduler is not None:
+            self._scheduler.remove_all_jobs()  # first: a scheduler that is stopped while it hands out a job dies with a traceback
             self._scheduler.shutdown(wait=True)
             self._scheduler = None
 
@@ -204,6 +237,9 @@ class Guard:
         writable = self.journal.writable
         self.metrics.journal_writable.set(writable)
         self._journal_since = None if writable else self._journal_since or self._clock.now()
-        if self._journal_since is None:
-            return []
-        return [journal_unwritable(self._journal_since, external_url=self._external_url, external_labels=labels)]
+        found = []
+        if self._journal_since is not None:
+            found.append(journal_unwritable(self._journal_since, external_url=self._external_url, external_labels=labels))
+        if self._altered and self._altered_since is not None:
+            found.append(journal_altered(self._altered_since, self._altered, external_url=self._external_url, external_labels=labels))
+        return found

@@ -4,29 +4,31 @@ Everything that happens to a rollout goes through here, one thing at a time: on 
 Lives here: that order. Must not live here: what is decided (judge), how flags are changed (transitions), when to look (cycle).
 """
 
+import contextlib
 import functools
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
 
-from rollback_daemon import memory
+from rollback_daemon import __version__, memory
 from rollback_daemon.clock import Clock
-from rollback_daemon.errors import FlagError, IllegalTransition, JournalUnavailable
+from rollback_daemon.errors import FlagError, IllegalTransition, JournalUnavailable, OperationRefused
 from rollback_daemon.flags.store import FlagStore, Scalar
 from rollback_daemon.journal.journal import Journal
 from rollback_daemon.judge import machine, requests
 from rollback_daemon.judge.act import intended
-from rollback_daemon.judge.drift import equals
+from rollback_daemon.judge.drift import Drift, equals
 from rollback_daemon.judge.gates import blockers
 from rollback_daemon.judge.position import Open, Position, fold
 from rollback_daemon.judge.reasons import Code, Reason
 from rollback_daemon.judge.state import Happened, Judgement, Sight, State
-from rollback_daemon.judge.transitions import Event, Kind
+from rollback_daemon.judge.transitions import APART, Event, Kind
+from rollback_daemon.rules import advice
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.rules.reading import Observations
 from rollback_daemon.transitions.execute import PATIENCE, Execution, Orders, Overtaken, Patience
@@ -50,6 +52,7 @@ class Watch:
         self._observations: tuple[datetime, Observations] | None = None
         self._thread: threading.Thread | None = None
         self._orders = Orders()
+        self._unreadable = ""
         self._log = structlog.get_logger().bind(rollout=rollout.name)
 
     @property
@@ -90,6 +93,7 @@ class Watch:
     def evaluate(self, observations: Observations, now: datetime) -> str:
         """Judge once, with the answers of the cycle at `now`; returns the outcome in a line."""
         flags = self._look()
+        self._tell_reading(flags)
         with self._lock:
             result = machine.step(self.rollout, self._state, Sight(observations, flags), now)
             for one in result.happened:
@@ -105,24 +109,24 @@ class Watch:
 
     def promote(self, by: str, reason: str) -> str:
         """Start a promotion to the next stage; returns the transition's id. Raises requests.Refusal or JournalUnavailable."""
-        with self._lock:
+        with self._lock, self._refusals("promote", by, reason):
             now = self._clock.now()
             return self._request(requests.promote(self.rollout, self._state, self._judgement, by, reason, now), now, must_be_on_record=True)
 
     def rollback(self, to: str | None, by: str, reason: str) -> str:
         """Start a rollback; returns the transition's id. Raises OperationRefused."""
-        with self._lock:
+        with self._lock, self._refusals("rollback", by, reason):
             now = self._clock.now()
             return self._request(requests.rollback(self.rollout, self._state, self._judgement, to, by, reason, now), now)
 
     def hold(self, by: str, reason: str) -> None:
         """Stop the way up."""
-        with self._lock:
+        with self._lock, self._refusals("hold", by, reason):
             self._request(requests.hold(self.rollout, self._state, by, reason), self._clock.now())
 
     def resume(self, by: str, reason: str) -> None:
         """Open the way up again. It loosens something, so it must be on record."""
-        with self._lock:
+        with self._lock, self._refusals("resume", by, reason):
             self._request(requests.resume(self.rollout, self._state, by, reason), self._clock.now(), must_be_on_record=True)
 
     def close(self, patience: float) -> None:
@@ -135,6 +139,34 @@ class Watch:
                 self._orders.overtake()
                 thread.join(5)
 
+    def tell_rules(self) -> None:
+        """Put on record which rules hold from now on, in words, unless they are those that held before."""
+        with self._lock:
+            known = self._journal.records(self.rollout.name, kinds=[Event.CONFIGURED], limit=1, newest_first=True)
+            if known and known[0].body.get("sha256") == self.rollout.digest:
+                return
+            body = {"file": self.rollout.file, "sha256": self.rollout.digest, "rules": advice.understood(self.rollout), "version": __version__}
+            self._put_on_record(Happened(Event.CONFIGURED, body), self._clock.now())
+
+    @contextlib.contextmanager
+    def _refusals(self, request: str, by: str, reason: str) -> Iterator[None]:
+        """What was asked for and refused is on record, too."""
+        try:
+            yield
+        except OperationRefused as refused:
+            body = {"request": request, "by": by, "reason": reason, "why": [str(refused)]}
+            self._put_on_record(Happened(Event.REFUSED, body), self._clock.now())
+            raise
+
+    def _tell_reading(self, flags: Mapping[str, Scalar] | str) -> None:
+        """A word in the log when the flags cannot be read any more, and when they can again."""
+        error = flags if isinstance(flags, str) else ""
+        if error and error != self._unreadable:
+            self._log.error("the flags cannot be read", error=error)
+        elif self._unreadable and not error:
+            self._log.info("the flags can be read again")
+        self._unreadable = error
+
     def _look(self) -> Mapping[str, Scalar] | str:
         try:
             return self._store.read(self.rollout.keys).values
@@ -143,7 +175,7 @@ class Watch:
 
     def _replay(self) -> Position | None:
         position: Position | None = None
-        for record in self._journal.records(self.rollout.name, kinds=list(Event)):
+        for record in self._journal.records(self.rollout.name, kinds=_OF_POSITION):
             try:
                 position = fold(position, Event(record.kind), record.body, record.at)
             except (IllegalTransition, ValueError) as error:
@@ -177,7 +209,7 @@ class Watch:
                 raise requests.Refusal(f"{self.rollout.name} stays as it is", [reason]) from error
         else:
             self._journal.append_or_spill(self.rollout.name, happened.event, happened.body, now)
-        self._log.log(_LEVELS.get(happened.event, logging.INFO), str(happened.event), **_shown(happened.body))
+        self._log.log(_level(happened), str(happened.event), **_shown(happened.body))
         self._witness.happened(self.rollout, happened.event, happened.body, now, opened)
 
     def _remember_now(self) -> None:
@@ -256,8 +288,20 @@ class Watch:
             self._start()
 
 
-_LEVELS = {Event.INTENDED: logging.WARNING, Event.ATTEMPTED: logging.ERROR, Event.HELD: logging.WARNING, Event.DRIFT: logging.WARNING}
-_LONG = {"output", "activations"}
+_OF_POSITION = [event for event in Event if event not in APART]
+_LEVELS = {
+    **dict.fromkeys((Event.ATTEMPTED, Event.RAN), logging.ERROR),
+    **dict.fromkeys((Event.INTENDED, Event.HELD, Event.DRIFT, Event.SIGHT, Event.REFUSED), logging.WARNING),
+}
+_LONG = {"output", "activations", "rules"}
+
+
+def _level(happened: Happened) -> int:
+    """How loud an event is in the log: bad news is a warning or an error, good news is not."""
+    body = happened.body
+    if (happened.event is Event.RAN and not body["error"]) or body.get("drift") == Drift.NONE or body.get("blind") is False:
+        return logging.INFO
+    return _LEVELS.get(happened.event, logging.INFO)
 
 
 def _shown(body: Mapping[str, Any]) -> dict[str, Any]:

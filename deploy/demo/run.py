@@ -105,7 +105,7 @@ def _line(now: Any) -> str:
             colour = {"firing": "bold red", "pending": "yellow"}.get(trigger["phase"], "green")
             state = {"firing": " FIRING", "pending": f" pending, {one['fires_in']} to go"}.get(trigger["phase"], "")
             value = "unknown" if one["value"] is None else f"{one['value']:.3f}".rstrip("0").rstrip(".")
-            parts.append(f"{SHOWN[trigger['alert']]} [{colour}]{value}[/] ({escape(trigger['limit'])}){state}")
+            parts.append(f"{SHOWN[trigger['alert']]} [{colour}]{value}[/] (limit {escape(trigger['limit'])}){state}")
     return " | ".join(parts)
 
 
@@ -115,17 +115,18 @@ def _title(text: str) -> None:
 
 def play(stand: Stand) -> None:
     """The story, in five scenes."""
-    _title("1. The flags are at the baseline, everything is healthy. One minute of the rules takes one second.")
+    _title("1. The flags are at the baseline, everything is healthy. One minute of the rules takes one second here.")
+    wait_until(lambda: stand.explanation()["evaluated_at"], "the first evaluation", 15)
     stand.watch(lambda now: not now["blockers"], 30)
     _title("2. A person promotes the rollout to its canary stage: 10 % of the traffic.")
     stand.rollbackd("promote", "spice-pipelex", "--reason", "day 1: canary")
     _show_flags(stand)
     began = time.monotonic()
     stand.watch(lambda now: now["phase"] == "soaking" and time.monotonic() - began > 4, 15)
-    _title("3. Four minutes later SPICE starts to fail: 3.1 % errors, p95 at 0.7 s, for everybody who gets it.")
+    _title("3. Four minutes of rule time later SPICE starts to fail: 3.1 % errors, p95 at 0.7 s, for everybody who gets it.")
     requests.post(f"{stand.app.url}/worse?error_rate=0.031&p95=0.7&pass_rate=0.97", timeout=5).raise_for_status()
     stand.watch(lambda now: now["phase"] == "rolled_back", 60)
-    _title("4. Nobody was woken. The flags are back, and the app agrees.")
+    _title("4. Nobody had to do anything. The flags are back, the app agrees, and on-call is told.")
     _show_flags(stand)
     out.print(escape(f"GET /health -> {requests.get(f'{stand.app.url}/health', timeout=5).text.strip()}"))
     wait_until(lambda: _alert(stand), "RolloutRolledBack in Alertmanager", 15)

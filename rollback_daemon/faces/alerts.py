@@ -5,7 +5,7 @@ when. Must not live here: sending them (`alertmanager`), the wording of a breach
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
@@ -22,6 +22,7 @@ from rollback_daemon.rules.model import Rollout, Trigger
 from rollback_daemon.rules.templates import render
 
 JOURNAL_UNWRITABLE = "JournalUnwritable"
+JOURNAL_ALTERED = "JournalAltered"
 _LONGEST_VALUE = 80
 _RESERVED = ("alertname", "rollout", "stage", "owner", "severity")
 
@@ -144,7 +145,11 @@ def _rollback_failed(rollout: Rollout, state: State, judgement: Judgement) -> Fi
         return None
     when = f"at {opened.next_try.astimezone(UTC):%H:%M:%S} UTC" if opened.next_try else "in a moment"
     summary = f'{rollout.name} could not be rolled back from "{opened.origin}" to "{opened.target}"'
-    text = f"{opened.failure}. It is tried again {when}. The rollback is due because of: {'; '.join(opened.why)}{_asked(position)}."
+    done = "Its flags could not be set"
+    if opened.applied:
+        summary = f'{rollout.name} has the flags of "{opened.target}" again, but the rollback is not complete'
+        done = "Its flags are set, but the application may not have taken them up"
+    text = f"{done}: {opened.failure}. The next try is {when}. The rollback is due because of: {'; '.join(opened.why)}{_asked(position)}."
     return Finding((position.since if position.phase is Phase.FAILED else None) or opened.at, opened.failure, summary, text)
 
 
@@ -155,7 +160,7 @@ def _drift(rollout: Rollout, state: State, judgement: Judgement) -> Finding | No
     keys = "; ".join(f"{key} is {_show(actual)}, expected {_show(expected)}" for key, (expected, actual) in sorted((where.keys or {}).items()))
     summary = f"the flags of {rollout.name} are {_DRIFTS[state.drift]} than the record says"
     there = f'They are those of stage "{where.stage.name}".' if where.stage else "They are those of no stage."
-    return Finding(state.drift_since or judgement.at, keys, summary, f"{keys}. {there} Somebody else changed them.")
+    return Finding(state.drift_since or judgement.at, keys, summary, f"{keys}. {there} rollbackd did not set them so.")
 
 
 def _blind(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:
@@ -173,7 +178,7 @@ def _held(rollout: Rollout, state: State, judgement: Judgement) -> Finding | Non
     position, where = state.position, judgement.whereabouts
     reasons, since = [], []
     if position is not None and position.phase is Phase.HELD:
-        reasons.append(f"{position.why}{_asked(position)}")
+        reasons.append(position.why)
         since.append(position.since or position.entered)
     if where.drift is Drift.UNREADABLE:
         reasons.append(f"its flags cannot be read: {where.why}")
@@ -181,7 +186,8 @@ def _held(rollout: Rollout, state: State, judgement: Judgement) -> Finding | Non
     if not reasons:
         return None
     why = "; ".join(reasons)
-    return Finding(min(since), why, f"{rollout.name} is held: {why}", f"{why}. It goes no further up until that is mended and somebody resumes it.")
+    until = "somebody resumes it" if position is not None and position.phase is Phase.HELD else "they can be read again"
+    return Finding(min(since), why, f"{rollout.name} is held: {why}", f"{why}. It goes no further up until {until}.")
 
 
 def _ready(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:
@@ -236,9 +242,20 @@ def journal_unwritable(since: datetime, *, external_url: str, external_labels: M
     return Alert(labels, said, since, _page(external_url, ""))
 
 
+def journal_altered(since: datetime, faults: Sequence[str], *, external_url: str, external_labels: Mapping[str, str]) -> Alert:
+    """About the guard itself: what is on record is no longer what was put there."""
+    labels = {**_without_empty(external_labels), "alertname": JOURNAL_ALTERED, "severity": "critical"}
+    said = {
+        "summary": "the journal of rollbackd was altered from outside",
+        "description": f"{'; '.join(faults[:3])}. Rollbacks go on. Keep a copy of the file for whoever examines it.",
+    }
+    return Alert(labels, said, since, _page(external_url, ""))
+
+
 def _page(external_url: str, rollout: str) -> str:
     parts = urlsplit(external_url)
-    return f"{external_url.rstrip('/')}/#{quote(rollout, safe='')}" if parts.scheme and parts.netloc else ""
+    page = f"/api/v1/rollouts/{quote(rollout, safe='')}/explain" if rollout else "/"
+    return external_url.rstrip("/") + page if parts.scheme and parts.netloc else ""
 
 
 def _without_empty(texts: Mapping[str, str]) -> dict[str, str]:

@@ -4,17 +4,19 @@ Lives here: the shape, and the sentences that say what would change something. M
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rollback_daemon.durations import format_duration, format_number
 from rollback_daemon.journal.journal import Record
 from rollback_daemon.judge.act import sentence
+from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.gates import gate_sentence
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.state import GateJudgement, TriggerJudgement
 from rollback_daemon.judge.transitions import Phase
 from rollback_daemon.judge.trigger import Active, TriggerPhase
+from rollback_daemon.rules.model import Condition
 from rollback_daemon.rules.reading import Health, Reading, Verdict
 from rollback_daemon.signals.observation import Labels, NoData, Value, show_labels
 from rollback_daemon.watch import Watch
@@ -33,7 +35,7 @@ def summary(watch: Watch) -> dict[str, Any]:
         "mode": "enforce" if rollout.enforce else "observe",
         "phase": position.phase if position else None,
         "stage": position.stage if position else None,
-        "exposure": stage.exposure if stage else None,
+        "exposure": stage.exposure if stage and position and position.placed else None,
         "since": _time(position.since or position.entered if position else None),
         "why": position.why if position else "its flags have not been read yet",
         "blind": state.blind,
@@ -56,7 +58,7 @@ def explanation(watch: Watch) -> dict[str, Any]:
         "interval": format_duration(rollout.interval),
         "flags": {"store": rollout.flags.store, "place": watch.place, **_flags(watch)},
         "entered": _time(position.entered if position else None),
-        "soaked": format_duration(state.soaked),
+        "soaked": _coarse(state.soaked),
         "stages": [
             {"stage": stage.name, "exposure": stage.exposure, "soak": format_duration(stage.soak), "flags": dict(stage.flags)}
             for stage in rollout.stages
@@ -71,6 +73,23 @@ def explanation(watch: Watch) -> dict[str, Any]:
 
 def what_next(watch: Watch) -> str:
     """What comes next, and who has to move."""
+    return "; ".join([*_trouble(watch), _next(watch)])
+
+
+def _trouble(watch: Watch) -> Iterator[str]:
+    """What is wrong with the guard's own sight, before anything else."""
+    judgement = watch.judgement
+    where = judgement.whereabouts if judgement else None
+    if watch.state.blind and judgement:
+        why = next((one.state.why for one in judgement.triggers if one.armed and one.state.unknown_since), "") or "no data"
+        yield f"NOT GUARDED: {why}"
+    if where is not None and where.drift is Drift.UNREADABLE:
+        yield f"FLAGS UNREADABLE: {where.why}"
+    elif where is not None and where.keys:
+        yield f"DRIFT: {', '.join(sorted(where.keys))} not as on record"
+
+
+def _next(watch: Watch) -> str:
     position, judgement = watch.state.position, watch.judgement
     if position is None:
         return "waiting until its flags can be read"
@@ -131,9 +150,8 @@ def _open(position: Position | None) -> dict[str, Any] | None:
 def _trigger(one: TriggerJudgement, now: datetime) -> dict[str, Any]:
     trigger = one.trigger
     active = {series.labels: series for series in one.state.active}
-    series = sorted(
-        dict.fromkeys([*active, *one.assessment.series]), key=lambda labels: _urgency(active.get(labels), one.assessment.series.get(labels))
-    )
+    readings, condition = one.assessment.series, trigger.test.condition
+    series = sorted(dict.fromkeys([*active, *readings]), key=lambda labels: _urgency(condition, active.get(labels), readings.get(labels)))
     return {
         "alert": trigger.name,
         "phase": one.state.phase,
@@ -153,9 +171,11 @@ def _trigger(one: TriggerJudgement, now: datetime) -> dict[str, Any]:
     }
 
 
-def _urgency(active: Active | None, reading: Reading | None) -> tuple[int, float]:
+def _urgency(condition: Condition | None, active: Active | None, reading: Reading | None) -> tuple[int, float]:
+    """Firing first, then pending; among those, what is furthest past the limit."""
     order = {TriggerPhase.FIRING: 0, TriggerPhase.PENDING: 1}
-    return (order[active.phase] if active else 2, -(reading.value if reading and reading.value is not None else 0.0))
+    value = reading.value if reading and reading.value is not None else 0.0
+    return (order[active.phase] if active else 2, -(condition.margin(value) if condition else value))
 
 
 def _series(one: TriggerJudgement, labels: Labels, active: Active | None, reading: Reading | None, now: datetime) -> dict[str, Any]:
@@ -203,6 +223,11 @@ def _gate(judged: GateJudgement) -> dict[str, Any]:
 
 def _number(value: float | None) -> str:
     return "unknown" if value is None else format_number(value)
+
+
+def _coarse(duration: timedelta) -> str:
+    """A duration for people: whole seconds from one second on."""
+    return format_duration(duration - duration % timedelta(seconds=1) if duration >= timedelta(seconds=1) else duration)
 
 
 def _time(at: datetime | None) -> str | None:

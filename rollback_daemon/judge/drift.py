@@ -34,16 +34,18 @@ def whereabouts(rollout: Rollout, position: Position, flags: Mapping[str, Scalar
     """Where the flags are that were read in the cycle at `now`, as far as they can be held against the record.
 
     Flags read before the rollout came to its stage, or while a transition changes them, are no drift; unless they are below both of its ends,
-    where nobody but a person puts them.
+    where nobody but a person puts them. Flags that cannot be read cannot be read, whatever is under way.
     """
     stage = rollout.stage(position.stage) or rollout.stages[0]
     if position.entered > now:
         return Whereabouts(Drift.NONE, stage)
     if position.open is None:
         return locate(rollout, stage, flags)
+    found = locate(rollout, stage, flags)
+    if found.drift is Drift.UNREADABLE:
+        return found
     target = rollout.stage(position.open.target) or rollout.stages[0]
-    found = None if isinstance(flags, str) else locate(rollout, stage, flags)
-    if found and found.stage and found.stage.number < min(stage.number, target.number):
+    if found.stage and found.stage.number < min(stage.number, target.number):
         return found
     return Whereabouts(Drift.NONE, stage)
 

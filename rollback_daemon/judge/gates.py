@@ -1,6 +1,6 @@
 """What stands between a rollout and its next stage: the gates, and everything else that blocks a promotion. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from rollback_daemon.durations import format_duration, format_number
@@ -10,25 +10,27 @@ from rollback_daemon.judge.reasons import Code, Reason
 from rollback_daemon.judge.state import GateJudgement, State, TriggerJudgement
 from rollback_daemon.judge.transitions import Phase
 from rollback_daemon.judge.trigger import TriggerPhase
-from rollback_daemon.rules.model import Gate, Rollout, Stage
+from rollback_daemon.rules.model import Condition, Gate, Rollout, Stage
 from rollback_daemon.rules.reading import Observations, Reading, Verdict, compare, look, worst
+from rollback_daemon.signals.observation import Labels, show_labels
 
 
 def judge_gate(gate: Gate, observations: Observations, now: datetime) -> GateJudgement:
-    """Whether the gate passes: every series must. The value shown is that of the first series that does not."""
+    """Whether the gate passes: every series must. What is shown is the series that tells why, and of several the worst."""
     assessment = compare(look(gate.signal, observations, now), gate.condition.negated, gate.signal.no_data)
     verdict = worst(assessment)
-    shown = _telling(list(assessment.series.values()), verdict)
-    return GateJudgement(gate, verdict, shown.value if shown else None, assessment.why or (shown.why if shown else ""))
+    labels, shown = _telling(gate.condition, assessment.series, verdict)
+    return GateJudgement(gate, verdict, shown.value, assessment.why or shown.why, labels)
 
 
-def _telling(readings: list[Reading], verdict: Verdict) -> Reading | None:
-    return next((reading for reading in readings if reading.verdict is verdict), readings[0] if readings else None)
+def _telling(condition: Condition, series: Mapping[Labels, Reading], verdict: Verdict) -> tuple[Labels, Reading]:
+    candidates = [one for one in series.items() if one[1].verdict is verdict] or [*series.items()]
+    return min(candidates, key=lambda one: condition.margin(one[1].value or 0.0), default=((), Reading(verdict)))
 
 
 def gate_sentence(judged: GateJudgement) -> str:
     """`PassRate: pass_rate 0.97, must be >= 0.98`."""
-    name = f"{judged.gate.name}: {judged.gate.signal.name}"
+    name = f"{judged.gate.name}: {judged.gate.signal.name}{show_labels(judged.labels)}"
     if judged.verdict is Verdict.UNKNOWN or judged.value is None:
         return f"{name} is unknown ({judged.why or 'no data'}), must be {judged.gate.condition}"
     return f"{name} {format_number(judged.value)}, must be {judged.gate.condition}"

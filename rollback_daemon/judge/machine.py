@@ -34,14 +34,14 @@ def step(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
         return _waiting(rollout, state, sight, gates, now)
     where = whereabouts(rollout, position, sight.flags, now)
     triggers = tuple(_judge(rollout, trigger, state, position, where, sight, now) for trigger in rollout.triggers)
-    changes = [*_trigger_changes(state, triggers), *_sight_changes(rollout, state, triggers, now), *_drift_changes(state, where)]
+    changes = [*_trigger_changes(state, triggers), *_sight_changes(rollout, state, triggers, now), *_drift_changes(state, position, where)]
     state = replace(
         state,
         triggers={one.trigger.name: one.state for one in triggers},
         soaked=_soaked(rollout, state, position, gates, triggers, where, now),
         stepped=now,
         blind_since=_blind_since(state, triggers, now),
-        drift=where.drift,
+        drift=where.drift if position.open is None else state.drift,
         drift_since=None if where.drift is Drift.NONE else state.drift_since or now,
     )
     decided, state = act.on_triggers(rollout, state, position, triggers, where, now)
@@ -136,8 +136,9 @@ def _cannot_see(one: TriggerJudgement) -> bool:
     return one.armed and one.state.unknown_since is not None and not one.trigger.dry_run
 
 
-def _drift_changes(state: State, where: Whereabouts) -> Iterator[Happened]:
-    if where.drift is not state.drift:
+def _drift_changes(state: State, position: Position, where: Whereabouts) -> Iterator[Happened]:
+    """News of drift; none while flags are being changed, when the record and the flags have to differ."""
+    if where.drift is not state.drift and position.open is None:
         keys = {key: {"expected": expected, "actual": actual} for key, (expected, actual) in (where.keys or {}).items()}
         yield Happened(Event.DRIFT, {"drift": where.drift, "keys": keys, "why": where.why})
 

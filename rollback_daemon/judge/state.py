@@ -13,6 +13,7 @@ from rollback_daemon.judge.transitions import Event
 from rollback_daemon.judge.trigger import TriggerState
 from rollback_daemon.rules.model import Gate, Trigger
 from rollback_daemon.rules.reading import Assessment, Observations, Verdict
+from rollback_daemon.signals.observation import Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class GateJudgement:
     verdict: Verdict
     value: float | None
     why: str = ""
+    labels: Labels = ()
 
 
 @dataclass(frozen=True, slots=True)

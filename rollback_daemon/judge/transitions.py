@@ -43,7 +43,8 @@ class Event(StrEnum):
     SIGHT = "sight"  # the judge lost or regained sight
     DRIFT = "drift"  # the flags differ from the record, or no longer do
     OBSERVED = "observed"  # what would have been done, were it enforced
-    CONFIGURED = "configured"  # rule files were loaded
+    CONFIGURED = "configured"  # another version of its rule file holds from now on
+    REFUSED = "refused"  # somebody asked for what may not be done now
 
 
 class Kind(StrEnum):
@@ -76,8 +77,12 @@ TABLE: dict[tuple[Phase, str], Phase] = {
 }
 """(phase, event) -> phase. Intended, attempted, done and abandoned are told apart by the kind of their transition. SOAKING at stage 0 is BASELINE."""
 
-STAYS = frozenset({Event.APPLIED, Event.RAN, Event.TRIGGER, Event.SIGHT, Event.DRIFT, Event.OBSERVED, Event.CONFIGURED})
+STAYS = frozenset({Event.APPLIED, Event.RAN, Event.TRIGGER, Event.SIGHT, Event.DRIFT, Event.OBSERVED, Event.CONFIGURED, Event.REFUSED})
 """Events that are on record and change no phase."""
+
+
+APART = frozenset({Event.CONFIGURED, Event.REFUSED})
+"""Those of them that may even stand before the rollout was first seen."""
 
 
 def after(phase: Phase, event: Event, kind: Kind | None = None) -> Phase:

@@ -10,7 +10,7 @@ from rollback_daemon.documents import Step, path_of
 from rollback_daemon.durations import format_duration, parse_duration
 from rollback_daemon.errors import Problem
 from rollback_daemon.rules import promql, templates
-from rollback_daemon.rules.model import BASELINE, ActionKind, Rollout, Signal, Stage, Trigger
+from rollback_daemon.rules.model import BASELINE, ActionKind, Op, Rollout, Signal, Stage, Trigger
 from rollback_daemon.rules.triggers import Threshold
 
 _SCRAPES = 4  # in the range of a rate: two must be there, one may be lost, and one falls outside
@@ -91,9 +91,22 @@ def _of_signals(rollout: Rollout) -> Iterator[Problem]:
             yield _at(rollout, trail, "compares nothing, so every result is a breach, even 0; add a comparison, or a limit such as above: 0")
         if trail not in evaluated and compares:
             yield _at(rollout, trail, "leaves out series because of their values, and what it leaves out is no data here; compare by a limit alone")
+        yield from _of_share(rollout, signal)
         if signal.needs is None and promql.is_ratio(signal.expr):
             where = "add needs: {expr: …, at_least: …}" if trail[0] == "signals" else "make it a signal with needs: {expr: …, at_least: …}"
             yield _at(rollout, trail, f"is a ratio, and with little traffic a ratio can be anything; {where}")
+
+
+def _of_share(rollout: Rollout, signal: Signal) -> Iterator[Problem]:
+    """Limits on a ratio that were most likely meant in percent: a share is never above 1."""
+    if signal.unit or not promql.is_share(signal.expr):
+        return
+    for index, trigger in enumerate(rollout.triggers):
+        test, condition = trigger.test, trigger.test.condition
+        measured = isinstance(test, Threshold) and test.signal == signal
+        if measured and condition and condition.op in {Op.ABOVE, Op.AT_LEAST} and condition.limit >= 1:
+            text = f"a share of a whole is hardly ever {condition}; for percent write {condition.limit:g}%"
+            yield _at(rollout, ("triggers", index), text)
 
 
 def _of_ranges(rollout: Rollout, scrape_interval: timedelta | None) -> Iterator[Problem]:

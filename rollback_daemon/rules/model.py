@@ -71,6 +71,22 @@ class Condition:
             case Op.WITHIN:
                 return self.limit <= value <= self.upper
 
+    def margin(self, value: float) -> float:
+        """How far inside the condition the value is: positive where it holds (0 at the limit), negative by what is missing."""
+        match self.op:
+            case Op.ABOVE | Op.AT_LEAST:
+                return value - self.limit
+            case Op.BELOW | Op.AT_MOST:
+                return self.limit - value
+            case Op.EQUAL:
+                return -abs(value - self.limit)
+            case Op.NOT_EQUAL:
+                return abs(value - self.limit)
+            case Op.OUTSIDE:
+                return max(self.limit - value, value - self.upper)
+            case Op.WITHIN:
+                return min(value - self.limit, self.upper - value)
+
     @property
     def negated(self) -> "Condition":
         """The condition that holds exactly where this one does not."""

@@ -107,6 +107,29 @@ def _is_ratio(tree: Any) -> bool:
     return _is_ratio(tree.rhs if left is not None else tree.lhs)  # 100 * (errors / requests), 1 - errors / requests
 
 
+def is_share(expr: str) -> bool:
+    """Whether the expression divides a part by its whole: the same metric on both sides, narrowed above. Its value is from 0 to 1."""
+    tree = parse(expr)
+    if not is_ratio(expr):
+        return False
+    part, whole = _metrics(tree.lhs), _metrics(tree.rhs)
+    return part == whole and len(part) == 1
+
+
+def _metrics(tree: Any) -> set[str]:
+    """The names of the metrics that an expression reads."""
+    found: set[str] = set()
+
+    def visit(node: Any) -> bool:
+        selector = node.vector_selector if isinstance(node, pp.MatrixSelector) else node
+        if isinstance(selector, pp.VectorSelector):
+            found.add(selector.name or str(selector))
+        return True
+
+    pp.walk(tree, pre_visit=visit)
+    return found
+
+
 def rate_windows(expr: str) -> list[str]:
     """The ranges (`5m`) of every `rate`, `irate`, `increase` and `delta` in the expression, as written."""
     found: list[str] = []

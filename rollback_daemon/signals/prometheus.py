@@ -36,7 +36,7 @@ class Prometheus:
         self._timeout = timeout.total_seconds()
         self._observe = observe
         self._last, self._waiting = LastAnswer(), Waiting()
-        base = url.rstrip("/")
+        base = self._base = url.rstrip("/")
         # Compressing a small answer costs the server more than sending it: measured 0.6 ms of CPU for each.
         session.headers["Accept-Encoding"] = "identity"
         self._client = PrometheusConnect(base, session=session, retry=0)
@@ -96,7 +96,7 @@ class Prometheus:
         except UnreadableAnswer as error:
             return Failed(Failure.MALFORMED, str(error))
         except requests.RequestException as error:
-            return Failed(Failure.UNREACHABLE, f"no answer: {_innermost(error)}")
+            return Failed(Failure.UNREACHABLE, f"no answer from {self._base}: {_innermost(error)}")
         except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             return Failed(Failure.MALFORMED, f"the answer is not what the API promises ({type(error).__name__})")
 

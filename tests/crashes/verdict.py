@@ -12,7 +12,7 @@ from typing import Any
 from rollback_daemon.errors import IllegalTransition
 from rollback_daemon.journal.journal import Record
 from rollback_daemon.judge.position import Position, fold
-from rollback_daemon.judge.transitions import Event, Kind
+from rollback_daemon.judge.transitions import APART, Event, Kind
 from tests.crashes.ladder import STAGES
 
 _OF_TRANSITION = {Event.INTENDED, Event.APPLIED, Event.RAN, Event.DONE, Event.ABANDONED, Event.ATTEMPTED}
@@ -62,7 +62,7 @@ def tell(records: Iterable[Record]) -> Told:
     stories: dict[str, Story] = {}
     for record in records:
         event = Event(record.kind)
-        if not record.rollout:
+        if event in APART:
             continue
         if event is Event.INTENDED:
             _begin(told, stories, record)

@@ -288,7 +288,7 @@ def test_a_refusal_says_everything_that_is_in_the_way_at_once() -> None:
 def test_a_gate_without_a_value_says_why() -> None:
     world = play(rollout(gate("Low", below=1)), "0s | errors{a} NaN, errors{b} 0 |")
     assert world.last
-    assert [str(reason) for reason in world.last.judgement.blockers] == ["gate Low: errors is unknown (the value is NaN), must be < 1"]
+    assert [str(reason) for reason in world.last.judgement.blockers] == ['gate Low: errors{pod="a"} is unknown (the value is NaN), must be < 1']
 
 
 @pytest.mark.parametrize(

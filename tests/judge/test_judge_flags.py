@@ -210,7 +210,7 @@ def test_lowering_the_flags_during_a_promotion_takes_it_back() -> None:
         1s  | promote        |
         2s  | fail           | promoting at half
         3s  | flags baseline |
-        15s |                | rollback to baseline, rolling_back at half, drift lower
+        15s |                | rollback to baseline, rolling_back at half
         16s | finish         | rolled_back at baseline
         """,
         at="half",

@@ -188,3 +188,10 @@ def test_warnings_are_in_the_order_of_the_file(tmp_path: Path) -> None:
     lines = [int(warning.split(":")[0]) for warning in said(tmp_path, "alert: A, expr: x, for: 1s", base=base, paged="")]
     assert lines == sorted(lines)
     assert len(lines) == 4
+
+
+@pytest.mark.parametrize(("limit", "warned"), [("5", True), ("1", True), ("5%", False), ("0.99", False)])
+def test_a_share_of_a_whole_that_should_exceed_one_was_most_likely_meant_in_percent(tmp_path: Path, limit: str, warned: bool) -> None:
+    share = "sum(rate(http_total{code='500'}[5m])) / sum(rate(http_total[5m]))"
+    lines = said(tmp_path, f'alert: A, expr: "{share}", above: {limit}')
+    assert any("a share of a whole is hardly ever" in line for line in lines) is warned

@@ -51,7 +51,7 @@ def test_a_password_is_read_again_for_each_request(guarded: str, certificates: P
     Path(password).unlink()
     gone = prometheus.ask(["1"], NOON)["1"]
     assert isinstance(gone, Failed)
-    assert gone.why == f'no answer: the secret file "{password}" cannot be read: No such file or directory'
+    assert gone.why == f'no answer from {guarded}: the secret file "{password}" cannot be read: No such file or directory'
 
 
 def test_a_token_and_headers_are_sent_as_they_stand_in_their_files(prometheus: PrometheusServer, connect: Connect, tmp_path: Path) -> None:
@@ -77,14 +77,16 @@ def test_a_password_may_be_in_any_alphabet(prometheus: PrometheusServer, connect
 def test_a_secret_that_fits_no_header_is_not_repeated_in_the_error(connect: Connect, tmp_path: Path, content: str) -> None:
     path = file(tmp_path, content)
     seen = ask(connect, "http://127.0.0.1:1", authorization={"credentials_file": path})
-    assert seen == Failed(Failure.UNREACHABLE, f'no answer: the secret file "{path}" has more than one line, or control characters')
+    assert seen == Failed(
+        Failure.UNREACHABLE, f'no answer from http://127.0.0.1:1: the secret file "{path}" has more than one line, or control characters'
+    )
 
 
 def test_a_secret_that_is_no_text_is_not_repeated_in_the_error(connect: Connect, tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_bytes(b"\xff\xfe" + SECRET.encode())
     seen = ask(connect, "http://127.0.0.1:1", authorization={"credentials_file": str(path)})
-    assert seen == Failed(Failure.UNREACHABLE, f'no answer: the secret file "{path}" is not UTF-8')
+    assert seen == Failed(Failure.UNREACHABLE, f'no answer from http://127.0.0.1:1: the secret file "{path}" is not UTF-8')
 
 
 def test_credentials_do_not_come_from_the_environment(prometheus: PrometheusServer, connect: Connect) -> None:

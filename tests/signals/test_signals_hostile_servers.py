@@ -114,8 +114,9 @@ def test_each_question_is_counted_once_also_when_it_was_given_up() -> None:
 
 
 def test_nobody_listening_is_unreachable() -> None:
-    with asking(f"http://127.0.0.1:{free_port()}") as prometheus:
-        assert prometheus.ask(["x"], NOW) == {"x": Failed(Failure.UNREACHABLE, "no answer: Connection refused")}
+    url = f"http://127.0.0.1:{free_port()}"
+    with asking(url) as prometheus:
+        assert prometheus.ask(["x"], NOW) == {"x": Failed(Failure.UNREACHABLE, f"no answer from {url}: Connection refused")}
 
 
 def test_a_host_that_does_not_exist_is_unreachable() -> None:

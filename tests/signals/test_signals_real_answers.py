@@ -99,7 +99,7 @@ def test_every_question_of_a_cycle_is_asked_once_at_one_time_and_uncompressed(fi
     [
         (Fault.HTTP_500, Failed(Failure.SERVER, "HTTP 500: no reason given")),
         (Fault.HANG, Failed(Failure.TIMEOUT, "no complete answer within 1s")),
-        (Fault.CUT_OFF, Failed(Failure.UNREACHABLE, "no answer: the answer was cut off")),
+        (Fault.CUT_OFF, Failed(Failure.UNREACHABLE, "no answer from URL: the answer was cut off")),
         (Fault.BROKEN_BODY, Failed(Failure.MALFORMED, "the answer is not JSON (cut off, or not from Prometheus)")),
     ],
 )
@@ -110,7 +110,9 @@ def test_each_fault_is_a_failure_and_passes(filled: PrometheusServer, connect: C
         during = prometheus.ask(["one"], NOON)["one"]
         proxy.fault = Fault.NONE
         after = prometheus.ask(["one"], NOON)["one"]
-    assert during == seen
+        url = proxy.url
+    assert isinstance(during, Failed)
+    assert Failed(during.reason, during.why.replace(url, "URL")) == seen
     assert after == Value({(): 1.5})
 
 

@@ -34,6 +34,9 @@ def call(method: str, url: str, path: str, body: dict[str, Any] | None = None, *
     """The daemon's answer as JSON. Ends the program, saying why, when there is none (3) or it is no (1, or 3 where it could not tell)."""
     import requests  # noqa: PLC0415
 
+    if not url.startswith(("http://", "https://")):
+        fail(f'"{url}" is no address; begin it with http:// (--url, ROLLBACKD_URL)', USAGE)
+
     try:
         with requests.Session() as session:
             session.trust_env = False

@@ -33,6 +33,7 @@ def check(
 ) -> None:
     """Say what is wrong with files, all at once; and how each trigger is understood, and what tends to go wrong with it."""
     from rollback_daemon.errors import ConfigurationError  # noqa: PLC0415
+    from rollback_daemon.faces.cli import here_check  # noqa: PLC0415
     from rollback_daemon.faces.cli.server_check import Server  # noqa: PLC0415
     from rollback_daemon.rules import advice  # noqa: PLC0415
 
@@ -50,23 +51,25 @@ def check(
             typer.echo(f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''}", err=True)
         raise typer.Exit(USAGE) from None
     scrape: timedelta | None = server.scrape_interval if server else None
+    warnings = {one.file: [*advice.warnings(one, scrape), *here_check.warnings(one)] for one in rollouts}
     if output is Format.JSON:
         found = [
             {
                 "rollout": one.name,
                 "file": one.file,
                 "understood": advice.understood(one),
-                "warnings": [_as_json(w) for w in advice.warnings(one, scrape)],
+                "warnings": [_as_json(warning) for warning in warnings[one.file]],
             }
             for one in rollouts
         ]
         print_json({"ok": True, "rollouts": found})
         return
     for one in rollouts:
-        typer.echo(f"{one.file}: ok: {one.name}, {len(one.stages)} stages, {len(one.gates)} gates, {len(one.triggers)} triggers")
+        ladder = " > ".join(stage.name for stage in one.stages)
+        typer.echo(f"{one.file}: ok: {one.name}: {ladder}; gates: {len(one.gates)}, triggers: {len(one.triggers)}")
         for line in advice.understood(one):
             typer.echo(f"  {line}")
-        for warning in advice.warnings(one, scrape):
+        for warning in warnings[one.file]:
             typer.echo(f"  warning: {warning}")
 
 

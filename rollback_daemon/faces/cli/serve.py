@@ -30,8 +30,8 @@ def run(
 
 
 def _address(listen: str) -> tuple[str, int]:
-    host, _, port = listen.rpartition(":")
-    if not port.isdigit() or not 0 <= int(port) < 65536:
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isdigit() or not 0 <= int(port) < 65536:
         raise typer.BadParameter(f'"{listen}" is no address; write HOST:PORT, for instance 127.0.0.1:9811', param_hint="--web.listen-address")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 (":9811" means every address, as in Prometheus)
 

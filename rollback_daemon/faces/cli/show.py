@@ -116,7 +116,7 @@ def _value(value: Any) -> str:
 
 
 _TOLD: dict[str, Callable[[dict[str, Any]], str]] = {
-    "adopted": lambda one: f"found at {one['stage']}, {one['phase']}; {one['why']}",
+    "adopted": lambda one: f"found at {one['stage']}; {one['why']}",
     "intended": lambda one: f"{one['kind']} {one['from']} -> {one['to']} [{one['id']}]: {_why(one)}",
     "applied": _flags,
     "ran": lambda one: f"{' '.join(one['command'])} in {one['seconds']} s" + (f": {one['error']}" if one["error"] else ""),
@@ -127,8 +127,10 @@ _TOLD: dict[str, Callable[[dict[str, Any]], str]] = {
     "sight": lambda one: f"blind: {_why(one)}" if one["blind"] else "sees again",
     "drift": lambda one: "the flags are those on record" if one["drift"] == "none" else f"{one['drift']}: {_drift(one)}",
     "observed": lambda one: f"would {one['would']}: {_why(one)}",
+    "configured": lambda one: f"rules of {one['file']} ({one['sha256'][:12]}): {'; '.join(one['rules'])}",
+    "refused": lambda one: f"{one['request']} ({one['reason']}): {_why(one)}",
     "ready": lambda one: f"{one['stage']} is soaked and every gate passes",
-    "unready": lambda one: f"{one['stage']}: a gate no longer passes",
+    "unready": lambda one: f"{one['stage']} is no longer ready: {_why(one)}",
     "completed": lambda one: f"{one['stage']} is soaked; the rollout is complete",
 }
 

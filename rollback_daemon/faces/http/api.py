@@ -91,7 +91,7 @@ def _health(api: FastAPI, guard: Guard, registry: CollectorRegistry, reload: Cal
         if not guard.active:
             return PlainTextResponse("passive: another daemon is in charge of the journal.\n", 503)
         if not guard.evaluated:
-            return PlainTextResponse("not every rollout has been evaluated yet.\n", 503)
+            return PlainTextResponse("not every rollout has been evaluated with its flags read yet.\n", 503)
         return PlainTextResponse("rollbackd is ready.\n")
 
     @api.post("/-/reload", response_class=PlainTextResponse, responses=_RELOADING)
@@ -112,17 +112,17 @@ def _reading(api: FastAPI, guard: Guard) -> None:
     @api.get("/api/v1/rollouts")
     def rollouts() -> list[dict[str, Any]]:
         """Every rollout in a line."""
-        return [views.summary(watch) for watch in guard.watches]
+        return [views.summary(watch) for watch in _informed(guard).watches]
 
     @api.get("/api/v1/rollouts/{rollout}", responses=_READING)
     def one_rollout(rollout: str) -> dict[str, Any]:
         """One rollout in a line."""
-        return views.summary(guard.watch(rollout))
+        return views.summary(_informed(guard).watch(rollout))
 
     @api.get("/api/v1/rollouts/{rollout}/explain", responses=_READING)
     def explain(rollout: str) -> dict[str, Any]:
         """One rollout in full: why it is where it is, and what would change that."""
-        return views.explanation(guard.watch(rollout))
+        return views.explanation(_informed(guard).watch(rollout))
 
     @api.get("/api/v1/rollouts/{rollout}/history", responses=_READING)
     def history(rollout: str, limit: Annotated[int, Query(ge=1, le=10_000)] = 100, after: Annotated[int, Query(ge=0)] = 0) -> list[dict[str, Any]]:
@@ -164,6 +164,16 @@ def _changing(api: FastAPI, guard: Guard) -> None:
         return started(rollout)
 
 
+class PassiveError(Exception):
+    """This daemon is not in charge and knows nothing of the rollouts; says who does."""
+
+
+def _informed(guard: Guard) -> Guard:
+    if not guard.active:
+        raise PassiveError(f"this daemon is passive; in charge of the journal is {guard.holder or 'another daemon'}")
+    return guard
+
+
 def _active(guard: Guard) -> Guard:
     if not guard.active:
         raise OperationRefused("this daemon is passive; ask the one that is in charge of the journal")
@@ -203,6 +213,7 @@ def _errors(api: FastAPI) -> None:
     api.add_exception_handler(ConfigurationError, misconfigured)
     api.add_exception_handler(HTTPException, of_http)
     api.add_exception_handler(NotAllowedError, answer(403))
+    api.add_exception_handler(PassiveError, answer(503))
     api.add_exception_handler(JournalUnavailable, answer(503))
     api.add_exception_handler(Exception, defect)
 

@@ -88,6 +88,7 @@ class Violations:
 
 
 def _violated(signal: Signal, condition: Condition, assessment: Assessment) -> str:
-    """`error_rate 0.031 >= 0.001`: the first series that was violated."""
-    value = next((one.value for one in assessment.series.values() if one.verdict is Verdict.BREACHED and one.value is not None), None)
+    """`error_rate 0.031 >= 0.001`: the series that is furthest past the limit."""
+    values = [one.value for one in assessment.series.values() if one.value is not None]
+    value = max(values, key=condition.margin, default=None)
     return f"{signal.name} {'no data' if value is None else format_number(value)} {condition}"

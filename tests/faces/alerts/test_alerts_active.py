@@ -181,7 +181,7 @@ def test_where_nothing_was_done_it_says_so_and_stays_the_same_alert(tmp_path: Pa
 def test_the_generator_url_is_the_page_of_the_rollout(guard: Guard, external: str) -> None:
     guard.see(0, latency=Value({(): 0.7}))
     (alert,) = active(guard.rollout, guard.state, guard.judgement, external_url=external, external_labels={})
-    assert alert.generator_url == f"{external.rstrip('/')}/#checkout"
+    assert alert.generator_url == f"{external.rstrip('/')}/api/v1/rollouts/checkout/explain"
     assert urlsplit(alert.generator_url).scheme
 
 
@@ -221,12 +221,13 @@ def test_a_rollback_that_fails_is_told_with_its_error_until_it_is_done(guard: Gu
     alert = found["RolloutRollbackFailed"]
     assert (alert.labels["severity"], alert.labels["stage"], alert.starts_at) == ("critical", "canary", at(61))
     assert alert.annotations["value"] == READ_ONLY
-    assert "tried again at 12:01:10 UTC" in alert.annotations["description"]
+    assert "The next try is at 12:01:10 UTC" in alert.annotations["description"]
     assert 'from "canary" to "baseline"' in alert.annotations["summary"]
     assert "error_rate 0.031 > 0.01" in alert.annotations["description"]
     again = guard.happen(70, Event.ATTEMPTED, id=opened.id, kind=opened.kind, error="still")["RolloutRollbackFailed"]
     assert (again.starts_at, again.labels) == (at(61), alert.labels)
-    guard.happen(80, Event.APPLIED, id=opened.id, kind=opened.kind)
+    half = guard.happen(80, Event.APPLIED, id=opened.id, kind=opened.kind)["RolloutRollbackFailed"]
+    assert half.annotations["summary"] == 'checkout has the flags of "baseline" again, but the rollback is not complete'
     done = guard.happen(81, Event.DONE, **{"id": opened.id, "kind": opened.kind, "from": opened.origin, "to": opened.target})
     assert "RolloutRollbackFailed" not in done
     assert "RolloutRolledBack" in done
@@ -277,8 +278,8 @@ def test_a_guard_that_cannot_see_says_which_triggers_and_why_after_the_longest_g
 
 def test_a_held_rollout_says_who_holds_it_and_why(guard: Guard) -> None:
     guard.see(0)
-    found = guard.happen(20, Event.HELD, why="the weekend", by="ann")["RolloutHeld"]
-    assert found.annotations["summary"] == "checkout is held: the weekend (by ann)"
+    found = guard.happen(20, Event.HELD, why="ann: the weekend", by="ann")["RolloutHeld"]
+    assert found.annotations["summary"] == "checkout is held: ann: the weekend"
     assert (found.starts_at, found.labels["stage"], found.labels["severity"]) == (at(20), "canary", "warning")
     assert guard.see(600)["RolloutHeld"].starts_at == at(20)
     assert "RolloutHeld" not in guard.happen(700, Event.RESUMED, why="monday", by="ann")

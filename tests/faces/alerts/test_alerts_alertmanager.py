@@ -193,6 +193,13 @@ def test_one_that_lost_its_memory_is_told_again(alertmanager: AlertmanagerServer
     wait_until(alertmanager.alerts, "the alert again")
 
 
+def _has_noted(alertmanager: AlertmanagerServer) -> bool:
+    """Whether it knows that its receiver has answered; until then it would not tell it of the end."""
+    lines = requests.get(f"{alertmanager.url}/metrics", timeout=5).text.splitlines()
+    told = [line for line in lines if line.startswith("alertmanager_notification_latency_seconds_count") and 'integration="webhook"' in line]
+    return any(float(line.rsplit(" ", 1)[1]) >= 1 for line in told)
+
+
 @pytest.mark.every_prometheus
 def test_the_end_of_an_alert_while_the_alertmanager_is_away_reaches_the_people_afterwards(toolset: Toolset, tmp_path: Path, start: Start) -> None:
     with Scripted() as people:
@@ -207,6 +214,7 @@ def test_the_end_of_an_alert_while_the_alertmanager_is_away_reaches_the_people_a
             sender = start(alertmanager.url)
             sender.update(alert("A"))
             wait_until(lambda: told() == ["firing"], "people to be told that it fires")
+            wait_until(lambda: _has_noted(alertmanager), "Alertmanager to note that they were told")
             alertmanager.stop()
             sender.update()
             sender.wait_for_more(Outcome.UNREACHABLE, 2)

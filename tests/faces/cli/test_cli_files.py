@@ -40,7 +40,7 @@ def test_a_good_file_is_said_to_be_good_and_how_it_is_understood(good: Path) -> 
     ran = rollbackd("check", good)
     assert (ran.code, ran.err) == (YES, "")
     first, *more = ran.out.splitlines()
-    assert first == f"{good}: ok: checkout, 3 stages, 1 gates, 2 triggers"
+    assert first == f"{good}: ok: checkout: baseline > canary > half; gates: 1, triggers: 2"
     assert any("Warned" in line for line in more)
 
 

@@ -150,12 +150,17 @@ def test_something_else_that_answers_is_not_taken_for_the_daemon(told: Prometheu
     assert "is not rollbackd" in ran.err
 
 
-@pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1", "http://"])
+@pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1", "localhost:9811"])
 def test_an_address_that_is_none_is_said_to_be_none(url: str) -> None:
     ran = rollbackd("status", "--url", url)
+    assert ran.code == USAGE
+    assert ran.err == f'rollbackd: "{url}" is no address; begin it with http:// (--url, ROLLBACKD_URL)\n'
+
+
+def test_an_address_without_a_host_does_not_answer() -> None:
+    ran = rollbackd("status", "--url", "http://")
     assert ran.code == UNKNOWN
     assert ran.err.startswith("rollbackd: rollbackd does not answer at ")
-    assert "Traceback" not in ran.err
 
 
 def test_a_rollout_that_is_not_there_is_a_mistake_of_usage(reading: Bench) -> None:

@@ -27,10 +27,10 @@ def test_off_a_terminal_every_line_is_json(bench: Bench) -> None:
     lines = bench.log()
     assert all({"ts", "level", "msg"} <= line.keys() and TIME.fullmatch(line["ts"]) for line in lines)
     said = [line["msg"] for line in lines]
-    assert said[:2] == ["started", "in charge"]
+    assert said[:3] == ["started", "configured", "in charge"]
     assert [one for one in said if one in {"intended", "applied", "done"}] == ["intended", "applied", "done"] * 2
     [rollback] = [line for line in lines if line["msg"] == "intended" and line["kind"] == "rollback"]
-    assert (rollback["level"], rollback["rollout"], rollback["why"]) == ("warning", "checkout", ["ErrorRateHigh: error_rate 0.02 > 0.01"])
+    assert (rollback["level"], rollback["rollout"], rollback["why"]) == ("warn", "checkout", ["ErrorRateHigh: error_rate 0.02 > 0.01"])
 
 
 def on_a_terminal(bench: Bench, *arguments: str) -> str:
@@ -138,4 +138,4 @@ def test_it_ends_in_good_time_though_its_prometheus_hangs(told: PrometheusServer
         started = time.monotonic()
         bench.daemon.stop(40)
         assert time.monotonic() - started < 20
-        assert bench.log()[-1]["msg"] == "stopping"
+        assert "stopping" in [line["msg"] for line in bench.log()]

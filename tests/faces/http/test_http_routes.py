@@ -65,7 +65,9 @@ def test_an_explanation_has_every_value_beside_its_limit(reading: Bench) -> None
 
 
 def test_history_begins_with_how_the_rollout_was_found(reading: Bench) -> None:
-    first = reading.history()[0]
+    rules, first = reading.history()[:2]
+    assert rules["event"] == "configured"
+    assert rules["rules"][0].startswith("ErrorRateHigh: error_rate > 0.01")
     assert (first["event"], first["stage"]) == ("adopted", "baseline")
     assert [one["seq"] for one in reading.history()] == sorted(one["seq"] for one in reading.history())
 

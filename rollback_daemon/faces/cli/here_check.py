@@ -1,0 +1,36 @@
+"""What only this machine can tell about a rule file: whether its flags can be read, and whether its command can be run.
+
+Warnings, not mistakes: a file is often checked on another machine than the one it is for.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from rollback_daemon.errors import FlagError, Problem
+from rollback_daemon.flags.stores import open_store
+from rollback_daemon.rules.model import Rollout
+
+
+def warnings(rollout: Rollout) -> Iterator[Problem]:
+    """What the daemon would stumble over if it ran the rollout here."""
+    yield from _of_flags(rollout)
+    command = rollout.flags.after_change
+    if command is not None and shutil.which(command.argv[0]) is None:
+        yield _at(rollout, ("flags", "after_change", "command"), f'"{command.argv[0]}" is no program that can be run on this machine')
+
+
+def _of_flags(rollout: Rollout) -> Iterator[Problem]:
+    store = open_store(rollout.flags.store, Path(rollout.flags.path), rollout.flags.backups)
+    try:
+        values = store.read(rollout.keys).values
+    except FlagError as error:
+        yield _at(rollout, ("flags", "path"), f"the flags cannot be read on this machine: {error}")
+        return
+    for key in sorted(rollout.keys - values.keys()):
+        yield _at(rollout, ("baseline", key), f'"{key}" is not in {store.describe()} yet; the first change adds it')
+
+
+def _at(rollout: Rollout, trail: tuple[str, ...], text: str) -> Problem:
+    line, column = rollout.places.get(trail, (0, 0))
+    return Problem(rollout.file, line, column, ".".join(trail), text)
