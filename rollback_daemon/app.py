@@ -113,12 +113,22 @@ class Daemon:
                 systemd.notify(READY="1", STATUS="passive: another daemon is in charge")
             if self._reload_wanted.is_set():
                 self._reload_wanted.clear()
-                with contextlib.suppress(ConfigurationError):  # said and counted; the configuration before goes on
-                    self.reload()
+                self._try_reload()
+            self.guard.follow_clock()
             if pause and (not self.guard.active or self.guard.lateness(self._clock.now()) < timedelta(seconds=max(pause, 30))):
                 systemd.notify(WATCHDOG="1")
             self._stop.wait(_BEAT)
         return 0
+
+    def _try_reload(self) -> None:
+        """A reload that fails, for whatever reason, leaves the configuration before in force."""
+        try:
+            self.reload()
+        except ConfigurationError:
+            return  # said and counted
+        except Exception:  # noqa: BLE001 (a defect here must not end the guard)
+            self._metrics.reload_ok.set(0)
+            self._log.exception("the reload failed; the configuration before stays")
 
     def _may_act(self) -> bool:
         """Whether this daemon is the one in charge.

@@ -65,11 +65,20 @@ class Cycle:
         observations = self.prometheus.ask(distinct(watch.rollout.questions() for watch in self.watches), now, max(self.interval, _PATIENCE))
         self._tell_sight(observations)
         outcomes = {watch.rollout.name: self._judge(watch, observations, now) for watch in self.watches}
-        self._remember(now)
-        self.after(self.watches, self.interval)
+        self._guarded("memory could not be kept; a restart now would lose pending time", lambda: self._remember(now))
+        self._guarded("the Alertmanagers could not be told", lambda: self.after(self.watches, self.interval))
         seconds = time.monotonic() - started
         self.witness.cycle(self.interval, (woken - now).total_seconds(), seconds, missed)
         structlog.get_logger().debug("cycle", at=now.isoformat(), queries=len(observations), seconds=round(seconds, 4), missed=missed, **outcomes)
+
+    def _guarded(self, what: str, step: Callable[[], None]) -> None:
+        """A step that fails must not keep the next from being taken."""
+        try:
+            step()
+        except JournalUnavailable as error:
+            structlog.get_logger().error(what, error=str(error))
+        except Exception:  # noqa: BLE001 (see above; it is logged with its place)
+            structlog.get_logger().exception(what)
 
     def _tell_sight(self, observations: Mapping[str, Observation]) -> None:
         """A word in the log when no query is answered any more, and when they are again; between the two the metrics count."""
@@ -86,16 +95,12 @@ class Cycle:
         try:
             return watch.evaluate(observations, now)
         except Exception:  # noqa: BLE001 (a defect in one rollout's path must not blind the guard of the others; it is logged and counted)
-            structlog.get_logger().exception("a rollout could not be judged; the others are", rollout=watch.rollout.name)
             self.witness.failed(watch.rollout)
+            structlog.get_logger().exception("a rollout could not be judged; the others are", rollout=watch.rollout.name)
             return "error"
 
     def _remember(self, now: datetime) -> None:
         texts = {watch.rollout.name: watch.remembered() for watch in self.watches}
         changed = {name: text for name, text in texts.items() if self._kept.get(name) != text}
-        try:
-            self.journal.save_memory(changed, now)
-        except JournalUnavailable as error:
-            structlog.get_logger().error("memory could not be kept; a restart now would lose pending time", error=str(error))
-        else:
-            self._kept |= changed
+        self.journal.save_memory(changed, now)
+        self._kept |= changed

@@ -5,6 +5,7 @@
     ├── FlagError              a flag store did not do what was asked
     │   ├── Refused            it will not, however often it is asked, until somebody mends something
     │   ├── Transient          it may, if asked again later
+    │   │   └── Conflict       somebody else was quicker; read again and ask again at once
     │   └── UnknownOutcome     it may have; read back before asking again
     ├── JournalUnavailable     the journal cannot be read or written now
     ├── IllegalTransition      the table of transitions has no such row; nothing was changed
@@ -59,6 +60,10 @@ class Transient(FlagError):
     """The store could not do it now (busy, changed in between, disk full); asking again may help."""
 
     outcome = "transient"
+
+
+class Conflict(Transient):
+    """Somebody else changed the content between reading and writing; reading it again and asking again at once is right."""
 
 
 class UnknownOutcome(FlagError):

@@ -5,26 +5,27 @@ Lives here: what is long-lived, what belongs to a configuration, and the change 
 """
 
 import threading
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
 import structlog
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
 
-from rollback_daemon.clock import Clock, aligned
+from rollback_daemon.clock import Clock
 from rollback_daemon.config import Loaded
 from rollback_daemon.cycle import Cycle
-from rollback_daemon.errors import ConfigurationError, OperationRefused, Problem
+from rollback_daemon.errors import ConfigurationError, JournalUnavailable, OperationRefused, Problem
 from rollback_daemon.faces.alertmanager import Alertmanagers, Outcome, without_secrets
 from rollback_daemon.faces.alerts import Alert, active, journal_altered, journal_unwritable
 from rollback_daemon.faces.metrics import Metrics
+from rollback_daemon.flags.store import FlagStore
 from rollback_daemon.flags.stores import open_store
 from rollback_daemon.journal.journal import Journal
 from rollback_daemon.judge.transitions import Phase
 from rollback_daemon.rules.model import BASELINE, Rollout
+from rollback_daemon.schedule import Schedule
 from rollback_daemon.signals.prometheus import Prometheus
 from rollback_daemon.watch import Watch
 
@@ -45,7 +46,8 @@ class Guard:
         self._loaded: Loaded | None = None
         self._prometheus: Prometheus | None = None
         self._alertmanagers: Alertmanagers | None = None
-        self._scheduler: BackgroundScheduler | None = None
+        self._schedule = Schedule(clock)
+        self._changing = threading.RLock()  # one at a time: load, start, close
         self._journal_since: datetime | None = None
         self._altered: list[str] = []
         self._altered_since: datetime | None = None
@@ -72,22 +74,63 @@ class Guard:
 
     def lateness(self, now: datetime) -> timedelta:
         """How long the most overdue group has been without an evaluation, beyond its own interval."""
-        last = [now - cycle.last - cycle.interval for cycle in self._cycles if cycle.last is not None]
-        return max(last, default=timedelta())
+        return self._schedule.lateness(now)
+
+    def follow_clock(self) -> None:
+        """To be called now and then: goes on at once when the clock was set back."""
+        with self._changing:
+            self._schedule.follow_clock()
 
     def load(self, loaded: Loaded) -> None:
         """Take up a configuration, in the place of the one before. Raises ConfigurationError, with nothing changed, when it cannot be."""
-        stores = {rollout.name: open_store(rollout.flags.store, Path(rollout.flags.path), rollout.flags.backups) for rollout in loaded.rollouts}
-        problems = [problem for rollout in loaded.rollouts for problem in self._conflicts(rollout)]
-        if problems := [*problems, *self._abandoned(stores.keys(), loaded.file)]:
-            raise ConfigurationError(problems)
-        self._unschedule()
-        for name in self._watches.keys() - stores.keys():
-            self._watches.pop(name).close(_FINISH)
+        with self._changing:
+            stores = {one.name: open_store(one.flags.store, Path(one.flags.path), one.flags.backups) for one in loaded.rollouts}
+            problems = [problem for rollout in loaded.rollouts for problem in self._conflicts(rollout)]
+            if problems := [*problems, *self._abandoned(stores.keys(), loaded.file)]:
+                raise ConfigurationError(problems)
+            prometheus, alertmanagers = self._connected(loaded)
+            self._schedule.stop()  # nothing above has touched what is live; nothing below may keep it from being started again
+            old = self._prometheus
+            self._prometheus, self._alertmanagers = prometheus, alertmanagers
+            fresh, gone = self._exchange(loaded, stores)
+            self._loaded = loaded
+            self._cycles = self._groups()
+            if self.active:
+                self._recall(fresh)
+                self._schedule.start(self._cycles)
+            if old is not None:
+                old.close()
+        for watch in gone:
+            watch.drain()
+
+    def start(self) -> None:
+        """Take charge: read the journal, finish what is open, evaluate at once and from then on."""
+        with self._changing:
+            self.active = True
+            self._examine_journal()
+            self._recall(list(self.watches))
+            self._schedule.start(self._cycles)
+
+    def close(self) -> None:
+        """Stop looking; let transitions finish the step that they are in; leave alerts to end by themselves, as a restart is no recovery."""
+        with self._changing:
+            self._schedule.stop()
+            for watch in self.watches:
+                watch.drain()
+            deadline = time.monotonic() + _FINISH
+            for watch in self.watches:
+                watch.close(max(0.0, deadline - time.monotonic()))
+            if self._prometheus is not None:
+                self._prometheus.close()
+            if self._alertmanagers is not None:
+                self._alertmanagers.close(timedelta(seconds=2))
+
+    def _exchange(self, loaded: Loaded, stores: Mapping[str, FlagStore]) -> tuple[list[Watch], list[Watch]]:
+        """The watches of the new configuration in the place of the old; returns those that are new and those that are gone."""
         before, self._watches = self._watches, {}
         fresh: list[Watch] = []
         for rollout in loaded.rollouts:
-            watch = before.get(rollout.name)
+            watch = before.pop(rollout.name, None)
             if watch is None:
                 watch = Watch(rollout, stores[rollout.name], self.journal, self._clock, self.metrics)
                 fresh.append(watch)
@@ -95,47 +138,33 @@ class Guard:
                 watch.reconfigure(rollout, stores[rollout.name])
             self._watches[rollout.name] = watch
         self.metrics.cover(loaded.rollouts)
-        self._connect(loaded)
-        self._loaded = loaded
-        self._cycles = self._groups()
-        if self.active:
-            self._recall(fresh)
-            self._schedule()
-
-    def start(self) -> None:
-        """Take charge: read the journal, finish what is open, evaluate at once and from then on."""
-        self.active = True
-        self._examine_journal()
-        self._recall(list(self.watches))
-        self._schedule()
-
-    def close(self) -> None:
-        """Stop looking; let transitions finish the step that they are in; leave alerts to end by themselves, as a restart is no recovery."""
-        self._unschedule()
-        for watch in self.watches:
-            watch.close(_FINISH)
-        if self._prometheus is not None:
-            self._prometheus.close()
-        if self._alertmanagers is not None:
-            self._alertmanagers.close(timedelta(seconds=2))
+        return fresh, list(before.values())
 
     def _examine_journal(self) -> None:
         """Whether anybody has altered what is on record. It goes on in any case: an altered record must not leave a rollout unguarded."""
-        self._altered = self.journal.verify()
+        try:
+            self._altered = self.journal.verify()
+        except JournalUnavailable:
+            return  # said by _recall
         self._altered_since = self._clock.now()
         self.metrics.journal_intact.set(not self._altered)
         for fault in self._altered:
             structlog.get_logger().error("the journal was altered", fault=fault)
 
     def _recall(self, watches: list[Watch]) -> None:
-        self.journal.absorb_spill()
-        remembered, stopped = self.journal.load_memory()
+        """Where the journal says that these rollouts are. One that cannot be read now costs memory, and never the guard."""
+        remembered: dict[str, str] = {}
+        stopped: datetime | None = None
+        try:
+            self.journal.absorb_spill()
+            remembered, stopped = self.journal.load_memory()
+        except JournalUnavailable as error:
+            structlog.get_logger().error("the journal cannot be read or written; going on with what can be known", error=str(error))
         for watch in watches:
             watch.recall(remembered.get(watch.rollout.name), stopped)
         for watch in self.watches:
             watch.tell_rules()
-        for name in self._watches:
-            self.metrics.leader.labels(name).set(1)
+            self.metrics.leader.labels(watch.rollout.name).set(1)
 
     def _abandoned(self, names: Collection[str], file: str) -> list[Problem]:
         """Rollouts that expose something and would be left without a guard."""
@@ -169,24 +198,23 @@ class Guard:
             problems.append(Problem(rollout.file, 0, 0, "flags", f"cannot change while {rollout.name} is {position.phase}; reload when it is done"))
         return problems
 
-    def _connect(self, loaded: Loaded) -> None:
+    def _connected(self, loaded: Loaded) -> tuple[Prometheus, Alertmanagers]:
+        """The clients of a configuration; the Alertmanagers' stay, with what they were told, where their settings do."""
         settings = loaded.configuration
-        old = self._prometheus
-        self._prometheus = Prometheus(settings.prometheus.url, settings.prometheus.session(), settings.prometheus.timeout, self.metrics.query)
-        if old is not None:
-            old.close()
-        if self._loaded is not None and self._loaded.configuration.alerting == settings.alerting and self._alertmanagers is not None:
-            return
-        if self._alertmanagers is not None:
+        prometheus = Prometheus(settings.prometheus.url, settings.prometheus.session(), settings.prometheus.timeout, self.metrics.query)
+        if self._alertmanagers is not None and self._loaded is not None:
+            if self._loaded.configuration.alerting == settings.alerting:
+                return prometheus, self._alertmanagers
             self._alertmanagers.close(timedelta(seconds=1))
         self.metrics.cover_alertmanagers([without_secrets(client.url) for client in settings.alerting.alertmanagers], Outcome)
-        self._alertmanagers = Alertmanagers(
+        alertmanagers = Alertmanagers(
             [(client.url, client.session()) for client in settings.alerting.alertmanagers],
             resend_delay=settings.alerting.resend_delay,
             clock=self._clock,
             observe=self.metrics.notified,
             log=structlog.get_logger(),
         )
+        return prometheus, alertmanagers
 
     def _groups(self) -> list[Cycle]:
         assert self._prometheus is not None  # noqa: S101 (load connects before it groups)
@@ -195,28 +223,6 @@ class Guard:
             Cycle(interval, tuple(group), self._prometheus, self.journal, self._clock, self.metrics, self._after)
             for interval, group in groupby(by_interval, key=lambda watch: watch.rollout.interval)
         ]
-
-    def _schedule(self) -> None:
-        """One job for each interval group, on multiples of its interval, and one look at once."""
-        now = self._clock.now()
-        self._scheduler = BackgroundScheduler(
-            timezone="UTC",
-            executors={"default": ThreadPoolExecutor(max(1, len(self._cycles)))},
-            # The default grace of 1 s would lose the evaluations of a busy moment; a late look is better than none.
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-        )
-        for cycle in self._cycles:
-            seconds = cycle.interval.total_seconds()
-            first = aligned(now, cycle.interval) + cycle.interval
-            self._scheduler.add_job(cycle.run, "interval", seconds=seconds, start_date=first)
-            self._scheduler.add_job(cycle.run)
-        self._scheduler.start()
-
-    def _unschedule(self) -> None:
-        if self._scheduler is not None:
-            self._scheduler.remove_all_jobs()  # first: a scheduler that is stopped while it hands out a job dies with a traceback
-            self._scheduler.shutdown(wait=True)
-            self._scheduler = None
 
     def _after(self, watches: Sequence[Watch], interval: timedelta) -> None:
         """After each cycle: tell the Alertmanagers everything that is active, of all groups."""

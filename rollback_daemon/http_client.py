@@ -7,6 +7,7 @@ is in memory only while it is sent.
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -68,7 +69,14 @@ class HTTPClient(Part):
     def _address(cls, url: str) -> str:
         if not url.startswith(("http://", "https://")):
             raise ValueError(f'"{url}" is no address; begin it with http:// or https://')
-        if "@" in url.split("/", 3)[2]:
+        try:
+            parts = urlsplit(url)
+            known = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        except ValueError:
+            known = False
+        if not known:
+            raise ValueError(f'"{url}" is no address; write it like http://host:9090')
+        if "@" in parts.netloc:
             raise ValueError("has a user or password in it; use basic_auth with a password_file")
         return url.rstrip("/")
 

@@ -21,7 +21,15 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+def _text(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("has a NUL character, which no path, command or query can have")
+    return text
+
+
 def _name(text: str) -> str:
+    if text and not text.strip("."):
+        raise ValueError(f'"{text}" is no name; use at least one letter or digit')
     if not _NAME.fullmatch(text):
         raise ValueError(f'"{text}" is no name; use letters, digits, "_", "." and "-" only')
     return text
@@ -74,7 +82,7 @@ _DURATION_SCHEMA = {"type": ["string", "integer"], "description": "a Prometheus 
 
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{_NAME.pattern}$"})]
 LabelName = Annotated[str, AfterValidator(_label), Field(json_schema_extra={"pattern": f"^{_LABEL.pattern}$"})]
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, AfterValidator(_text), Field(min_length=1)]
 Duration = Annotated[timedelta, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Interval = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive), WithJsonSchema(_DURATION_SCHEMA)]
 Limit = Annotated[Any, BeforeValidator(_limit), WithJsonSchema({"type": ["number", "string"], "examples": ["1%", "200ms", 3]})]

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -96,8 +96,7 @@ class Watch:
         self._tell_reading(flags)
         with self._lock:
             result = machine.step(self.rollout, self._state, Sight(observations, flags), now)
-            for one in result.happened:
-                self._put_on_record(one, now)  # the state is still the one before: what was open is what ended
+            self._record_all(result.happened, now)  # the state is still the one before: what was open is what ended
             self._state, self._judgement, self._observations = result.state, result.judgement, (now, observations)
             if any(one.event is Event.INTENDED for one in result.happened):
                 self._start()
@@ -129,9 +128,13 @@ class Watch:
         with self._lock, self._refusals("resume", by, reason):
             self._request(requests.resume(self.rollout, self._state, by, reason), self._clock.now(), must_be_on_record=True)
 
-    def close(self, patience: float) -> None:
-        """Let the transition under way finish the step it is in, for at most `patience` seconds; the next start goes on with it."""
+    def drain(self) -> None:
+        """Let the transition under way end after the step it is in."""
         self._orders.drain.set()
+
+    def close(self, patience: float) -> None:
+        """Wait until the transition under way has finished the step it is in, for at most `patience` seconds; the next start goes on with it."""
+        self.drain()
         thread = self._thread
         if thread is not None:
             thread.join(patience)
@@ -142,7 +145,10 @@ class Watch:
     def tell_rules(self) -> None:
         """Put on record which rules hold from now on, in words, unless they are those that held before."""
         with self._lock:
-            known = self._journal.records(self.rollout.name, kinds=[Event.CONFIGURED], limit=1, newest_first=True)
+            try:
+                known = self._journal.records(self.rollout.name, kinds=[Event.CONFIGURED], limit=1, newest_first=True)
+            except JournalUnavailable:
+                known = []
             if known and known[0].body.get("sha256") == self.rollout.digest:
                 return
             body = {"file": self.rollout.file, "sha256": self.rollout.digest, "rules": advice.understood(self.rollout), "version": __version__}
@@ -175,7 +181,12 @@ class Watch:
 
     def _replay(self) -> Position | None:
         position: Position | None = None
-        for record in self._journal.records(self.rollout.name, kinds=_OF_POSITION):
+        try:
+            records = self._journal.records(self.rollout.name, kinds=_OF_POSITION)
+        except JournalUnavailable as error:
+            self._log.error("the journal cannot be read; the place on the ladder follows from the flags", error=str(error))
+            return None
+        for record in records:
             try:
                 position = fold(position, Event(record.kind), record.body, record.at)
             except (IllegalTransition, ValueError) as error:
@@ -198,6 +209,13 @@ class Watch:
             why_not = blockers(self.rollout, self._state, position, known.gates, known.triggers, known.whereabouts)
             self._judgement = replace(known, blockers=tuple(why_not))
 
+    def _record_all(self, happened: Sequence[Happened], now: datetime) -> None:
+        """What a step of the judge came to, in one transaction: twenty thousand series that fire must not keep a rollback waiting."""
+        opened = self._state.position.open if self._state.position else None
+        self._journal.append_many_or_spill(self.rollout.name, [(one.event.value, one.body) for one in happened], now)
+        for one in happened:
+            self._tell(one, now, opened)
+
     def _put_on_record(self, happened: Happened, now: datetime, *, must: bool = False) -> None:
         """On record before anything else. What loosens must be on record; what tightens goes on without a journal, and is spilled."""
         opened = self._state.position.open if self._state.position else None
@@ -209,6 +227,9 @@ class Watch:
                 raise requests.Refusal(f"{self.rollout.name} stays as it is", [reason]) from error
         else:
             self._journal.append_or_spill(self.rollout.name, happened.event, happened.body, now)
+        self._tell(happened, now, opened)
+
+    def _tell(self, happened: Happened, now: datetime, opened: Open | None) -> None:
         self._log.log(_level(happened), str(happened.event), **_shown(happened.body))
         self._witness.happened(self.rollout, happened.event, happened.body, now, opened)
 
@@ -218,7 +239,7 @@ class Watch:
             return
         try:
             self._journal.save_memory({self.rollout.name: self.remembered()}, self._clock.now())
-        except JournalUnavailable as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is: it must not stand between an intent and its flags)
             self._log.error("memory could not be kept", error=str(error))
 
     # the transition under way

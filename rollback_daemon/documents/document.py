@@ -53,6 +53,8 @@ class Document:
 def read(file: str | Path) -> Document:
     """Read a YAML file. Raises ConfigurationError for one that cannot be read or is no YAML; lesser mistakes are in `problems`."""
     try:
+        if Path(file).is_fifo():  # reading it could wait for ever
+            raise ConfigurationError([Problem(str(file), 0, 0, "", "cannot be read: is a pipe")])
         text = Path(file).read_bytes().decode("utf-8")
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from rollback_daemon.errors import FlagError, Refused, Transient, UnknownOutcome
+from rollback_daemon.errors import Conflict, FlagError, Refused, Transient, UnknownOutcome
 from rollback_daemon.flags import file_access
 
 Steps = Callable[[str], None]
@@ -108,12 +108,14 @@ def replace(path: Path, data: bytes, like: Snapshot, *, temporary: Path, folder:
     """Make `data` the content of `path` in one step, open to nobody who could not open `like`.
 
     `temporary` is a name in the same folder, free to use; `folder` is the folder's descriptor. Raises Refused or
-    Transient while the old content stands, UnknownOutcome when the new one may stand, or stands but may not survive a
-    power cut.
+    Transient while the old content stands, also when that is no longer the one of `like` (where `path` is its place);
+    UnknownOutcome when the new one may stand, or stands but may not survive a power cut.
     """
     with _removed_on_failure(temporary):
         with told(path, "written"):
             _write(temporary, data, like, steps)
+            if path == like.path:
+                _require_unchanged(like)  # last of all: whatever a stranger writes from here to the rename is lost
         _rename(temporary, path)
     try:
         steps("renamed")
@@ -179,6 +181,19 @@ def _write(temporary: Path, data: bytes, like: Snapshot, steps: Steps) -> None:
         steps("written")
         os.fsync(file.fileno())
     steps("synced")
+
+
+def _require_unchanged(known: Snapshot) -> None:
+    try:
+        found = known.path.stat()
+    except FileNotFoundError:  # between a stranger's unlink and its rename
+        raise Transient(f"{known.path}: it was removed while it was being changed: read it again") from None
+    if _identity(found) != _identity(known.status):
+        raise Conflict(f"{known.path}: somebody else wrote it while it was being changed: read it again")
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _rename(temporary: Path, path: Path) -> None:

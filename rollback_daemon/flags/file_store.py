@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rollback_daemon.errors import Refused, Transient
+from rollback_daemon.errors import Conflict, Refused, Transient
 from rollback_daemon.flags import atomic_file
 from rollback_daemon.flags.atomic_file import Snapshot, Steps
 from rollback_daemon.flags.store import Flags, Scalar, same
@@ -55,12 +55,12 @@ class FileStore:
     def write(self, changes: Mapping[str, Scalar], *, if_version: str) -> None:
         """Set all of `changes`, or none of them; what is so already is not written.
 
-        Raises Transient if the content is no longer `if_version`.
+        Raises Conflict if the content is no longer `if_version`.
         """
         self._check(changes)
         with self._alone() as (snapshot, folder):
             if snapshot.version != if_version:
-                raise Transient(f"{self._path}: it was changed since it was read: read it again")
+                raise Conflict(f"{self._path}: it was changed since it was read: read it again")
             self._put(snapshot, folder, self._edited(snapshot.data, changes))
 
     def backup(self, name: str) -> str:

@@ -36,7 +36,7 @@ class FlagStore(Protocol):
     def write(self, changes: Mapping[str, Scalar], *, if_version: str) -> None:
         """Set all of `changes`, or none of them.
 
-        `Transient` when the content is no longer `if_version`. Values already there are left as they are.
+        `Conflict` when the content is no longer `if_version`. Values already there are left as they are.
         """
 
     def backup(self, name: str) -> str:

@@ -7,20 +7,20 @@ Must not live here: SQL that only one database understands, or what any kind of 
 import contextlib
 import hashlib
 import json
-import math
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
 from rollback_daemon.errors import JournalUnavailable
+from rollback_daemon.journal.canonical import canonical, plain_text, stamp
 from rollback_daemon.journal.database import ABSORBED, HEAD, HEARTBEAT, MEMORY, ORIGIN, RECORDS, Database
 from rollback_daemon.journal.spill import Line, Spill
 
@@ -63,6 +63,9 @@ def _complain(sentence: str) -> None:
     sys.stderr.write(sentence + "\n")
 
 
+Entry = tuple[str, str, str, str]
+"""A record that has no place in the chain yet: time, rollout, kind, and body in canonical JSON."""
+
 _HEAD = select(HEAD.c.count, HEAD.c.seq, HEAD.c.digest).where(HEAD.c.id == 1)
 
 
@@ -82,6 +85,7 @@ class Journal:
         self._last_resort = last_resort
         self._observe = observe
         self._lock = threading.RLock()  # around the chain, and around the order of database and spill
+        self._behind = False  # whether something that was handed over is not in the database yet
 
     @classmethod
     def open(
@@ -105,27 +109,30 @@ class Journal:
         """Add a record: committed and on the disk when this returns.
 
         What was spilled before is absorbed first, so that the order is kept. Numbers that are not finite become what
-        Prometheus writes for them ("NaN", "+Inf", "-Inf"). Raises JournalUnavailable; TypeError for a body that is not
-        JSON and ValueError for a time without a zone, both before anything is written.
+        Prometheus writes for them ("NaN", "+Inf", "-Inf"), bytes that were no UTF-8 (lone surrogates) become text like
+        "\\udcff". Raises JournalUnavailable; TypeError for a body that is not JSON and ValueError for a time without a
+        zone or a body of more than 100 levels, all before anything is written.
         """
-        return self._append(rollout, kind, _canonical(body), _stamp(at), patient=True)
+        return self._append([_entry(rollout, kind, body, stamp(at))], patient=True)[0]
 
     def append_or_spill(self, rollout: str, kind: str, body: Mapping[str, Any], at: datetime) -> Record | None:
-        """Add a record without ever standing in a rollback's way; None when it was spilled, or went to the last resort.
+        """Add a record without ever standing in a rollback's way; None when the database did not take it.
 
-        A database that did not take the last record is tried again, but its lock is not waited for. Raises nothing but
-        what a programming error deserves: TypeError and ValueError, as in `append`.
+        Then it was spilled or, where even that failed, told to the last resort and kept in memory until either works; all
+        of these come before the next record. A database that did not take the last record is tried again, but its lock is
+        not waited for. Raises nothing but what a programming error deserves: TypeError and ValueError, as in `append`.
         """
-        encoded, stamp = _canonical(body), _stamp(at)
-        with self._lock:
-            try:
-                return self._append(rollout, kind, encoded, stamp, patient=self.writable)
-            except JournalUnavailable as error:
-                self._spill_or_complain(Line(uuid.uuid4().hex, stamp, rollout, kind, json.loads(encoded)), error)
-                return None
+        added = self._append_or_spill([_entry(rollout, kind, body, stamp(at))])
+        return added[0] if added else None
+
+    def append_many_or_spill(self, rollout: str, happened: Sequence[tuple[str, Mapping[str, Any]]], at: datetime) -> None:
+        """`append_or_spill` for several pairs of kind and body, in their order, all or none of them in one transaction."""
+        moment = stamp(at)
+        if entries := [_entry(rollout, kind, body, moment) for kind, body in happened]:
+            self._append_or_spill(entries)
 
     def absorb_spill(self) -> int:
-        """Append what was spilled, in order, at its original time, with `"spilled": true` in the body.
+        """Append what was spilled or kept in memory, in order, at its original time, with `"spilled": true` in the body.
 
         Returns how many records these were. May be killed at any point and called again: no record is lost, none
         appears twice. Raises JournalUnavailable; then nothing is lost either.
@@ -175,17 +182,17 @@ class Journal:
         """Keep the judge's latest state (opaque text) of these rollouts, and the time of this heartbeat.
 
         All or nothing; other rollouts keep theirs. As in `append_or_spill`, a database that did not take the last write is not waited for.
-        Raises JournalUnavailable.
+        What was spilled or kept in memory is tried again as well. Raises JournalUnavailable.
         """
-        stamp = _stamp(at)
+        moment = stamp(at)
         rows = [{"rollout": rollout, "state": state} for rollout, state in memories.items()]
-        with self._lock, self._database.writing(patient=self.writable) as connection:
+        with self._lock, self._catching_up(), self._database.writing(patient=self.writable) as connection:
             if rows:
                 old = delete(MEMORY).where(MEMORY.c.rollout == bindparam("key"))
                 connection.execute(old, [{"key": rollout} for rollout in memories])
                 connection.execute(insert(MEMORY), rows)
             connection.execute(delete(HEARTBEAT))
-            connection.execute(insert(HEARTBEAT).values(id=1, at=stamp))
+            connection.execute(insert(HEARTBEAT).values(id=1, at=moment))
 
     def load_memory(self) -> tuple[dict[str, str], datetime | None]:
         """The judge's states by rollout, and the time of the last heartbeat (None before the first).
@@ -199,23 +206,33 @@ class Journal:
 
     @property
     def writable(self) -> bool:
-        """Whether the last attempt to write succeeded; true before any."""
-        return self._database.writable
+        """Whether the last attempt to write succeeded, and nothing is waiting to be written; true before any."""
+        return self._database.writable and not self._behind
 
     def close(self) -> None:
         """Let go of the database. May be called twice."""
         with self._lock:
+            self._spill_kept()
             self._database.close()
 
-    def _append(self, rollout: str, kind: str, body: str, at: str, *, patient: bool) -> Record:
+    def _append(self, entries: Sequence[Entry], *, patient: bool) -> list[Record]:
         start = time.perf_counter()
         with self._lock:
             self._absorb(patient=patient)
             with self._database.writing(patient=patient) as connection:
-                record = _chain(connection, rollout, kind, body, at)
+                records = _chain(connection, entries)
         if self._observe is not None:
             self._observe(time.perf_counter() - start)
-        return record
+        return records
+
+    def _append_or_spill(self, entries: Sequence[Entry]) -> list[Record]:
+        with self._lock:
+            try:
+                return self._append(entries, patient=self.writable)
+            except JournalUnavailable as error:
+                self._behind = True
+                self._spill_or_complain([Line(uuid.uuid4().hex, at, rollout, kind, json.loads(body)) for at, rollout, kind, body in entries], error)
+                return []
 
     def _absorb(self, *, patient: bool) -> int:
         count = 0
@@ -223,10 +240,32 @@ class Journal:
             with self._database.writing(patient=patient) as connection:  # no file is touched before the lock is had
                 with self._reading_spill():
                     found = {taken: self._spill.read(taken) for taken in self._spill.take()}
-                count += sum(_absorb_line(connection, line) for lines, _ in found.values() for line in lines)
+                count += _absorb_lines(connection, [line for lines, _ in found.values() for line in lines])
             for taken, (_, unreadable) in found.items():
                 self._put_away(taken, unreadable)
+        if kept := self._spill.kept:
+            with self._database.writing(patient=patient) as connection:
+                count += _absorb_lines(connection, kept)
+            self._spill.release()
+        self._behind = False
         return count
+
+    @contextlib.contextmanager
+    def _catching_up(self) -> Iterator[None]:
+        """After a write that succeeded or failed, see whether what is waiting can go where it belongs, or at least on the disk."""
+        try:
+            yield
+        except JournalUnavailable:
+            self._spill_kept()
+            raise
+        if self._behind:
+            with contextlib.suppress(JournalUnavailable):  # the write itself succeeded; `writable` says that something waits
+                self._absorb(patient=False)
+
+    def _spill_kept(self) -> None:
+        if self._spill.kept:
+            with contextlib.suppress(OSError):  # they were told to the last resort when they came
+                self._spill.write()
 
     def _waiting(self) -> bool:
         with self._reading_spill():
@@ -248,38 +287,21 @@ class Journal:
             place = self._spill.path
             raise JournalUnavailable(f'what was spilled to "{place}" cannot be absorbed; mend this: {error}') from error
 
-    def _spill_or_complain(self, line: Line, cause: JournalUnavailable) -> None:
+    def _spill_or_complain(self, lines: Sequence[Line], cause: JournalUnavailable) -> None:
         try:
-            self._spill.write(line)
+            self._spill.write(*lines)
         except OSError as error:
-            what = f"{line.kind} of {line.rollout} at {line.at}: {json.dumps(dict(line.body))}"
-            self._tell(f"not recorded anywhere: {what}; {cause}; nor could it be spilled: {error}")
+            for line in lines:
+                what = f"{line.kind} of {line.rollout} at {line.at}: {json.dumps(dict(line.body))}"
+                self._tell(f"not recorded anywhere: {what}; {cause}; nor could it be spilled: {error}; it is in memory until either works again")
 
     def _tell(self, sentence: str) -> None:
         with contextlib.suppress(Exception):  # nothing may come between a rollback and its flags, not even a full log
             self._last_resort(sentence)
 
 
-def _canonical(body: Mapping[str, Any]) -> str:
-    return json.dumps(_plain(body), sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        if not all(isinstance(key, str) for key in value):
-            raise TypeError("the keys of a record's body must be strings")
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
-    return value
-
-
-def _stamp(at: datetime) -> str:
-    if at.tzinfo is None:
-        raise ValueError(f"{at} has no time zone; the journal keeps UTC")
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
+def _entry(rollout: str, kind: str, body: Mapping[str, Any], at: str) -> Entry:
+    return at, plain_text(rollout), plain_text(kind), canonical(body)
 
 
 def _record(row: Row[Any]) -> Record:
@@ -297,22 +319,27 @@ def _head(connection: Connection, query: Select[Any] = _HEAD) -> Head:
     return Head(*row)
 
 
-def _chain(connection: Connection, rollout: str, kind: str, body: str, at: str) -> Record:
+def _chain(connection: Connection, entries: Sequence[Entry]) -> list[Record]:
     # The head is read inside the transaction: after a failure, or beside another process, a remembered one is a guess.
     head = _head(connection, _HEAD.with_for_update())
-    seq = head.seq + 1
-    digest = digest_of(head.digest, seq, at, rollout, kind, body)
-    connection.execute(insert(RECORDS).values(seq=seq, at=at, rollout=rollout, kind=kind, body=body, digest=digest))
-    connection.execute(update(HEAD).where(HEAD.c.id == 1).values(count=head.count + 1, seq=seq, digest=digest))
-    return Record(seq, datetime.fromisoformat(at), rollout, kind, json.loads(body), digest)
+    rows: list[dict[str, Any]] = []
+    digest = head.digest
+    for seq, (at, rollout, kind, body) in enumerate(entries, head.seq + 1):
+        digest = digest_of(digest, seq, at, rollout, kind, body)
+        rows.append({"seq": seq, "at": at, "rollout": rollout, "kind": kind, "body": body, "digest": digest})
+    connection.execute(insert(RECORDS), rows)
+    connection.execute(update(HEAD).where(HEAD.c.id == 1).values(count=head.count + len(rows), seq=head.seq + len(rows), digest=digest))
+    return [Record(**{**row, "at": datetime.fromisoformat(row["at"]), "body": json.loads(row["body"])}) for row in rows]
 
 
-def _absorb_line(connection: Connection, line: Line) -> bool:
-    if connection.execute(select(ABSORBED.c.seq).where(ABSORBED.c.id == line.id)).one_or_none() is not None:
-        return False
-    record = _chain(connection, line.rollout, line.kind, _canonical({**line.body, "spilled": True}), line.at)
-    connection.execute(insert(ABSORBED).values(id=line.id, seq=record.seq))
-    return True
+def _absorb_lines(connection: Connection, lines: Sequence[Line]) -> int:
+    known = select(ABSORBED.c.seq).where(ABSORBED.c.id == bindparam("key"))
+    fresh = {line.id: line for line in lines if connection.execute(known, {"key": line.id}).one_or_none() is None}
+    if fresh:
+        entries = [_entry(line.rollout, line.kind, {**line.body, "spilled": True}, line.at) for line in fresh.values()]
+        added = _chain(connection, entries)
+        connection.execute(insert(ABSORBED), [{"id": key, "seq": record.seq} for key, record in zip(fresh, added, strict=True)])
+    return len(fresh)
 
 
 def _faults(connection: Connection) -> list[str]:

@@ -16,6 +16,9 @@ _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 _RANGE = re.compile(r"\[\s*((?:[0-9]+(?:ms|[smhdwy]))+)\s*(?:\]|:)")
 _COMMENT = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)|#[^\n]*""")  # a text, which is kept, or a comment
 _FILTERS = {"and", "unless"}  # operators whose empty result may mean "clear"
+_LONGEST = 10_000  # characters; the parser and what walks its tree are recursive
+_MOST_PARENTHESES = 200
+_SIGNS = re.compile(r"([-+]\s*){20}")
 
 
 class PromQLError(ValueError):
@@ -34,6 +37,8 @@ class Split:
 @lru_cache(maxsize=4096)
 def parse(expr: str) -> Any:
     """The expression's syntax tree, outer parentheses removed. Raises PromQLError."""
+    if len(expr) > _LONGEST or expr.count("(") > _MOST_PARENTHESES or _SIGNS.search(expr):  # deeper ones overflow the parser's own stack
+        raise PromQLError("is too long or too deep for a rule; split it with a recording rule")
     try:
         tree = pp.parse(expr)
     except ValueError as error:

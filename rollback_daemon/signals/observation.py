@@ -61,8 +61,12 @@ Observation = Value | NoData | Failed
 
 
 def labels_of(metric: Mapping[str, str]) -> Labels:
-    """A label set as Prometheus' API gives it, as a key."""
-    return tuple(sorted((name, value) for name, value in metric.items() if name != "__name__"))
+    """A label set as Prometheus' API gives it, as a key. Halves of characters, which no text may hold, are written out."""
+    return tuple(sorted((name, value if value.isascii() else _whole(value)) for name, value in metric.items() if name != "__name__"))
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
 def show_labels(labels: Labels) -> str:

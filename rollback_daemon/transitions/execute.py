@@ -12,11 +12,20 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_any, stop_never, stop_when_event_set
-from tenacity.wait import wait_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_any,
+    stop_never,
+    stop_when_event_set,
+)
+from tenacity.wait import wait_exponential, wait_random
 
 from rollback_daemon.clock import Clock
-from rollback_daemon.errors import FlagError, Refused, Transient, UnknownOutcome
+from rollback_daemon.errors import Conflict, FlagError, Refused, Transient, UnknownOutcome
 from rollback_daemon.flags.store import Flags, FlagStore, same
 from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.transitions import Event, Kind
@@ -38,6 +47,7 @@ class Patience:
 
 
 PATIENCE = Patience()
+_QUICK_TRIES = 20  # against other writers of the same file, ourselves included: several rollouts may share one
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +113,18 @@ class Execution:
 
     def _attempt(self, orders: Orders) -> None:
         try:
-            self._take_steps(orders)
+            self._insist(orders)
         except FlagError:
             raise
         except Exception as error:
             # Its own words could hold what stands in the flags; the place tells enough.
             place = traceback.extract_tb(error.__traceback__)[-1]
             raise Defect(f"{type(error).__name__} at {place.filename}:{place.lineno}, which is a defect of rollbackd; report it") from error
+
+    def _insist(self, orders: Orders) -> None:
+        """Take the steps; where another writer of the same file was quicker, take them again at once, for a while, without a word."""
+        tries = Retrying(retry=retry_if_exception_type(Conflict), stop=stop_after_attempt(_QUICK_TRIES), wait=wait_random(0, 0.05), reraise=True)
+        tries(self._take_steps, orders)
 
     def _take_steps(self, orders: Orders) -> None:
         flags = self._read()

@@ -173,7 +173,7 @@ class Lane:
             self.outcome.faults.append(f"{self._files.flags}: after a kill its content is that of no stage")
         elif told.open is None and stage != where:
             self.outcome.faults.append(f'{self._files.flags}: at rest its flags are those of "{stage}", on record is "{where}"')
-        elif told.open and stage not in {where, told.open.intended.body["to"]}:
+        elif told.open and stage not in {where, told.open.intended.body["to"], *told.overtaken}:
             self.outcome.faults.append(f'{self._files.flags}: during {told.open.id} its flags are those of "{stage}"')
 
     def _settle(self) -> None:

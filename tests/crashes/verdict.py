@@ -55,6 +55,14 @@ class Told:
         """The transition that has no end yet."""
         return self.stories[-1] if self.stories and not self.stories[-1].ends else None
 
+    @property
+    def overtaken(self) -> Iterator[str]:
+        """Where the transitions led that the open one overtook: a kill right then finds the flags there."""
+        for story in reversed(self.stories[:-1]):
+            if "overtaken" not in story.ends:
+                return
+            yield str(story.intended.body["to"])
+
 
 def tell(records: Iterable[Record]) -> Told:
     """Read a journal from its beginning. Each record must follow from those before it."""

@@ -109,6 +109,76 @@ def test_a_failure_after_the_replacement_is_an_unknown_outcome(dotenv: Subject, 
     assert leftovers(dotenv.path.parent) == []
 
 
+def replaced(path: Path, text: str) -> None:
+    """As another program's atomic writer does it."""
+    other = path.with_name("other.tmp")
+    other.write_text(text)
+    other.rename(path)
+
+
+def rewritten(path: Path, text: str) -> None:
+    """As an editor does it that writes in place."""
+    path.write_text(text)
+
+
+def touched_back(path: Path, text: str) -> None:
+    """Written in place with its old time."""
+    known = path.stat()
+    path.write_text(text)
+    os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
+
+
+def same_size(path: Path, text: str) -> None:
+    """A replacement that only its inode tells apart."""
+    known = path.stat()
+    replaced(path, path.read_text().swapcase())
+    os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
+
+
+@pytest.mark.parametrize("stranger", [replaced, rewritten, touched_back, same_size])
+@pytest.mark.parametrize("step", ["locked", "created", "synced"])
+def test_an_edit_made_while_a_write_is_prepared_is_not_lost(dotenv: Subject, stranger: Callable[[Path, str], None], step: str) -> None:
+    """The version was right when it was checked, and no lock keeps a stranger out."""
+    edits: list[str] = []
+
+    def meddle(reached: str) -> None:
+        if reached == step:
+            stranger(dotenv.path, dotenv.sample.text + "\nSTRANGER=1\n")
+            edits.append(dotenv.text())
+
+    with pytest.raises(Transient, match="read it again") as failure:
+        write(dotenv, FileStore(dotenv.path, STORES["dotenv"], steps=meddle))
+    assert str(dotenv.path) in str(failure.value)
+    assert [dotenv.text()] == edits
+    assert leftovers(dotenv.path.parent) == []
+
+
+def test_a_restoration_does_not_undo_an_edit_made_meanwhile(dotenv: Subject) -> None:
+    """The same law holds for putting a backup back."""
+    backup = dotenv.store.backup("one")
+    dotenv.set(dotenv.sample.off)
+
+    def meddle(reached: str) -> None:
+        if reached == "synced":
+            replaced(dotenv.path, "STRANGER=1\n")
+
+    with pytest.raises(Transient, match="somebody else wrote it"):
+        FileStore(dotenv.path, STORES["dotenv"], steps=meddle).restore(backup)
+    assert dotenv.text() == "STRANGER=1\n"
+
+
+def test_a_file_removed_while_a_write_is_prepared_stays_removed(dotenv: Subject) -> None:
+    """It may be between a stranger's unlink and its rename."""
+
+    def meddle(reached: str) -> None:
+        if reached == "synced":
+            dotenv.path.unlink()
+
+    with pytest.raises(Transient, match="it was removed"):
+        write(dotenv, FileStore(dotenv.path, STORES["dotenv"], steps=meddle))
+    assert list(dotenv.path.parent.iterdir()) == []
+
+
 def test_a_lock_that_is_held_is_transient_and_says_so(dotenv: Subject) -> None:
     """The writer inside waits for the writer outside, who waits for it to give up."""
     impatient = FileStore(dotenv.path, STORES["dotenv"], patience=0.02)

@@ -143,7 +143,7 @@ def test_a_line_written_while_its_file_is_moved_away_is_written_again(tmp_path: 
                 return False
             return True
 
-    spill, line = Raced(tmp_path / "journal.db"), Line("1", NOON.isoformat(), "checkout", "rollback", {})
+    spill, line = Raced(tmp_path / "journal.db"), Line("1", NOON.isoformat(timespec="microseconds"), "checkout", "rollback", {})
     spill.write(line)
     for _ in range(2):
         [taken] = spill.take()
@@ -164,12 +164,42 @@ def test_a_line_left_half_done_harms_no_other_and_is_kept_for_inspection(journal
     assert journal.absorb_spill() == 0
 
 
-@pytest.mark.parametrize("content", [b"[]", b"{}", b"\xff", b'["a", "b", "c", "d", "e"]', b'["a", "2026-03-01T12:00:00+00:00", "c", 4, {}]'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[]",
+        b"{}",
+        b"\xff",
+        b'["a", "b", "c", "d", "e"]',
+        b'["a", "2026-03-01T12:00:00+00:00", "c", 4, {}]',
+        b'["a", "2026-03-01T12:00:00", "c", "d", {}]',
+        b'["a", "2026-03-01T12:00:00+00:00", "c", "d", []]',
+        b'["a", "2026-03-01T12:00:00+00:00", "c", "d", "e"]',
+        b'["a", "2026-03-01T12:00:00+00:00", "\\ud800", "d", {}]',
+        b'["\\ud800", "2026-03-01T12:00:00+00:00", "c", "d", {}]',
+        b'["a", "0001-01-01T00:00:00+12:00", "c", "d", {}]',
+        b'["a", "2026-03-01T12:00:00+00:00", "c", "d", {"n": ' + b"[" * 400 + b"]" * 400 + b"}]",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"9" * 5000,
+    ],
+    ids=lambda content: content[:70].decode("latin-1"),
+)
 def test_lines_of_another_shape_are_not_absorbed(journal: Journal, path: Path, content: bytes) -> None:
     path.with_name("journal.db.spill.jsonl").write_bytes(content + b"\n")
     assert journal.absorb_spill() == 0
     assert journal.records() == []
     assert len(spill_files(path)) == 1
+    journal.append("checkout", "cycle", {"n": 1}, NOON)
+    assert numbers(journal) == [1]
+
+
+def test_a_poisoned_line_harms_no_other(journal: Journal, path: Path) -> None:
+    path.with_name("journal.db.spill.jsonl").write_bytes(b"[" * 100_000)
+    spill_three(journal, path)
+    journal.append("checkout", "cycle", {"n": 4}, NOON)
+    assert numbers(journal) == [1, 2, 3, 4]
+    assert journal.verify() == []
 
 
 def test_what_can_be_written_nowhere_is_told_to_the_last_resort(journal: Journal, path: Path, complaints: list[str]) -> None:

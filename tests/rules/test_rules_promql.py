@@ -219,3 +219,9 @@ def test_no_ratio_of_two_measured_things(expr: str) -> None:
 )
 def test_the_ranges_of_rates(expr: str, windows: list[str]) -> None:
     assert promql.rate_windows(expr) == windows
+
+
+@pytest.mark.parametrize("expr", ["(" * 3000 + "1" + ")" * 3000, "-" * 5000 + "1", "+".join(["a"] * 20_000)])
+def test_an_expression_that_would_overflow_the_parser_is_refused(expr: str) -> None:
+    with pytest.raises(promql.PromQLError, match="too long or too deep"):
+        promql.parse(expr)

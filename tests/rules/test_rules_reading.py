@@ -283,3 +283,14 @@ def test_what_is_remembered_survives_being_written_down(seen: str, at: int) -> N
         _, memory = kind.assess({"x": ANSWERS[letter]}, memory, NOW + number * INTERVAL, MAX_GAP)
         if number == at:
             assert json.loads(json.dumps(memory)) == memory
+
+
+def test_an_evaluation_that_was_counted_is_not_counted_again() -> None:
+    """After a reload or a restart the same aligned time may be evaluated once more."""
+    signal = Signal("errors", "errors")
+    kind = Violations("errors", ((signal, Condition(Op.ABOVE, 1)),), Condition(Op.ABOVE, 3))
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    memory: Memory = {}
+    for _ in range(10):
+        assessment, memory = kind.assess({"errors": Value({(): 2.0})}, memory, now, timedelta(minutes=1))
+    assert [one.value for one in assessment.series.values()] == [1]

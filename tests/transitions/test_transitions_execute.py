@@ -1,14 +1,20 @@
 """The steps of one transition and their record, on a store that does as it is told."""
 
+import json
 import threading
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from rollback_daemon.clock import SystemClock
 from rollback_daemon.errors import Refused, Transient, UnknownOutcome
+from rollback_daemon.flags.stores import open_store
+from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.transitions import Event, Kind, Phase
-from rollback_daemon.rules.model import Command
-from rollback_daemon.transitions.execute import Disturbed, Orders, Overtaken, Patience
+from rollback_daemon.rules.model import Command, Stage
+from rollback_daemon.transitions.execute import PATIENCE, Disturbed, Execution, Orders, Overtaken, Patience
 from tests.transitions.rehearsal import (
     NOON,
     Scene,
@@ -292,3 +298,23 @@ def _when_there(path: Path, orders: Orders) -> None:
     while not path.exists():
         pause.wait(0.005)
     orders.overtake()
+
+
+def test_where_another_writer_of_the_file_was_quicker_it_is_tried_again_at_once_and_without_a_word(tmp_path: Path) -> None:
+    """Several rollouts may share a file; that they meet there is no failure of anything."""
+    path = tmp_path / "flags.json"
+    path.write_text(json.dumps({f"f{number}": True for number in range(8)}))
+
+    def take_back(number: int) -> list[str]:
+        told: list[str] = []
+        stages = (Stage("baseline", 0, 0.0, {f"f{number}": False}), Stage("canary", 1, 0.1, {f"f{number}": True}))
+        one = replace(ladder(backups=0), stages=stages, gates=(), triggers=(), signals=())
+        flags = {f"f{number}": False}
+        opened = Open("x", Kind.ROLLBACK, "canary", "baseline", flags, NOON, None, ("because",), "rollbackd")
+        store = open_store("json", path, 0)
+        Execution(one, store, opened, lambda event, _: told.append(event.value), SystemClock(), PATIENCE).run(Orders())
+        return told
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(take_back, range(8))) == [["applied", "done"]] * 8
+    assert json.loads(path.read_text()) == {f"f{number}": False for number in range(8)}

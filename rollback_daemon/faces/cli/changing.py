@@ -76,7 +76,7 @@ def _show(found: dict[str, Any], output: Format) -> None:
         return
     from rollback_daemon.faces.cli import show  # noqa: PLC0415
 
-    show.console().print(show.statuses([found]))
+    show.console().print(show.statuses([show.clean(found)]))
 
 
 VERBS = (promote, rollback, hold, resume)

@@ -21,7 +21,7 @@ def status(
         return
     from rollback_daemon.faces.cli import show  # noqa: PLC0415
 
-    show.console().print(show.statuses(found if isinstance(found, list) else [found]))
+    show.console().print(show.statuses(show.clean(found if isinstance(found, list) else [found])))
 
 
 def explain(rollout: ROLLOUT, url: URL = DEFAULT_URL, output: FORMAT = Format.TABLE) -> None:
@@ -32,7 +32,7 @@ def explain(rollout: ROLLOUT, url: URL = DEFAULT_URL, output: FORMAT = Format.TA
         return
     from rollback_daemon.faces.cli import show  # noqa: PLC0415
 
-    show.explain(show.console(), found)
+    show.explain(show.console(), show.clean(found))
 
 
 def history(
@@ -48,7 +48,7 @@ def history(
         return
     from rollback_daemon.faces.cli import show  # noqa: PLC0415
 
-    show.console().print(show.history(found))
+    show.console().print(show.history(show.clean(found)))
 
 
 VERBS = (status, explain, history)

@@ -1,5 +1,6 @@
 """How results look at a terminal; the same without colours in a file. Tables by rich."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _COLOURS = {
     "firing": "bold red",
     "failed": "bold red",
@@ -29,6 +31,15 @@ def console() -> Console:
     """Standard output; wide enough for whole lines where it is no terminal."""
     found = Console(highlight=False)
     return found if found.is_terminal else Console(highlight=False, width=240, soft_wrap=True)
+
+
+def clean(value: Any) -> Any:
+    """The same with control characters written out: nothing that somebody put into a label or a reason may steer the terminal."""
+    if isinstance(value, dict):
+        return {clean(key): clean(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [clean(one) for one in value]
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", value) if isinstance(value, str) else value
 
 
 def word(text: Any) -> str:

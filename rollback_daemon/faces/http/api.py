@@ -3,6 +3,8 @@
 Lives here: routes and status codes. Must not live here: what an answer says (`views`), whether something may be done (the judge, the watch).
 """
 
+import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -15,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.exceptions import HTTPException
 
 from rollback_daemon import __version__
+from rollback_daemon.durations import format_number
 from rollback_daemon.errors import ConfigurationError, JournalUnavailable, OperationRefused
 from rollback_daemon.faces import views
 from rollback_daemon.faces.http.caller import NotAllowedError, identify
@@ -44,6 +47,8 @@ _NOT_DONE: dict[int | str, dict[str, Any]] = {
     403: {"model": NotDone, "description": "The caller may not change anything."},
     404: {"model": NotDone, "description": "There is no such rollout."},
     409: {"model": NotDone, "description": "Refused; `reasons` says why, and what would change it."},
+    408: {"model": NotDone, "description": "The request did not end in time."},
+    413: {"model": NotDone, "description": "The request is larger than 64 KiB."},
     422: {"model": NotDone, "description": "The request, or the configuration to be loaded, is not as it must be."},
     503: {"model": NotDone, "description": "The journal cannot be read or written now."},
 }
@@ -64,9 +69,32 @@ class RollbackRequest(Reasoned):
     to: str | None = None
 
 
+class AsciiJSON(JSONResponse):
+    """JSON in ASCII: what was read from flag files and labels may hold halves of characters, which UTF-8 cannot carry."""
+
+    def render(self, content: Any) -> bytes:
+        return bytes(json.dumps(_finite(content), separators=(",", ":"), allow_nan=False), "ascii")
+
+
+def _finite(content: Any) -> Any:
+    """JSON has no infinity; it is written as Prometheus writes it, as text."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_finite(value) for value in content]
+    return format_number(content) if isinstance(content, float) and not math.isfinite(content) else content
+
+
 def build(guard: Guard, registry: CollectorRegistry, reload: Callable[[], None]) -> FastAPI:
     """The application over one guard."""
-    api = FastAPI(title="rollbackd", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
+    api = FastAPI(
+        title="rollbackd",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        default_response_class=AsciiJSON,
+    )
     _errors(api)
     _health(api, guard, registry, reload)
     _reading(api, guard)
@@ -125,7 +153,9 @@ def _reading(api: FastAPI, guard: Guard) -> None:
         return views.explanation(_informed(guard).watch(rollout))
 
     @api.get("/api/v1/rollouts/{rollout}/history", responses=_READING)
-    def history(rollout: str, limit: Annotated[int, Query(ge=1, le=10_000)] = 100, after: Annotated[int, Query(ge=0)] = 0) -> list[dict[str, Any]]:
+    def history(
+        rollout: str, limit: Annotated[int, Query(ge=1, le=10_000)] = 100, after: Annotated[int, Query(ge=0, lt=2**63)] = 0
+    ) -> list[dict[str, Any]]:
         """What happened to a rollout, oldest first: the newest `limit` records that come after the record `after`."""
         guard.watch(rollout)
         records = guard.journal.records(rollout, after=after, limit=limit, newest_first=True)
@@ -135,7 +165,7 @@ def _reading(api: FastAPI, guard: Guard) -> None:
 def _changing(api: FastAPI, guard: Guard) -> None:
     def started(rollout: str, transition: str = "") -> JSONResponse:
         more = {"transition": transition} if transition else {}
-        return JSONResponse({**views.summary(guard.watch(rollout)), **more}, 202 if transition else 200)
+        return AsciiJSON({**views.summary(guard.watch(rollout)), **more}, 202 if transition else 200)
 
     @api.post("/api/v1/rollouts/{rollout}/promote", status_code=202, responses=_NOT_DONE)
     def promote(rollout: str, body: Reasoned, request: Request) -> JSONResponse:

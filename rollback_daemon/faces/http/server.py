@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from rollback_daemon.errors import ConfigurationError, Problem
 from rollback_daemon.faces.http.api import build
+from rollback_daemon.faces.http.limits import BACKLOG, HEADER_BYTES, BodyLimit, Patience
 from rollback_daemon.guard import Guard
 
 
@@ -25,7 +26,13 @@ class WebServer:
             self._socket.close()
             raise ConfigurationError([Problem("--web.listen-address", 0, 0, "", f"{host}:{port} cannot be bound: {error.strerror}")]) from error
         settings = uvicorn.Config(
-            build(guard, registry, reload),
+            BodyLimit(build(guard, registry, reload)),
+            http=Patience,
+            ws="none",
+            limit_concurrency=100,
+            timeout_keep_alive=5,
+            backlog=BACKLOG,
+            h11_max_incomplete_event_size=HEADER_BYTES,
             log_config=None,
             access_log=False,
             lifespan="off",

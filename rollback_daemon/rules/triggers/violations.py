@@ -51,8 +51,10 @@ class Violations:
         recent: list[bool] = list(memory["recent"]) if memory else []
         run: int = memory["run"] if memory else 0
         last: str = memory["last"] if memory else ""
-        if now - counted_at > (max(max_gap, 3 * self.every) if self.every else max_gap):
+        if abs(now - counted_at) > (max(max_gap, 3 * self.every) if self.every else max_gap):
             recent, run, last = [], 0, ""
+        elif memory and now <= counted_at:  # this evaluation was counted already, before a reload or a restart
+            return self._read(run, recent, last), memory
         verdict, health, why = self._look(observations, now)
         kept = {"counted_at": counted_at.isoformat(), "run": run, "recent": recent, "last": last} if memory else {}
         if verdict is Verdict.UNKNOWN:

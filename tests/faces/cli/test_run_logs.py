@@ -1,17 +1,22 @@
 """What the daemon says on standard error, and how it ends: JSON lines for programs, `key=value` for people, secrets for nobody."""
 
+import fcntl
+import io
 import json
+import logging
 import os
 import pty
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rollback_daemon.faces.logs import Lines, Seldom
 from rollback_daemon.lab.faults import Fault, Proxy
 from rollback_daemon.lab.servers import PrometheusServer, wait_until
 from tests.faces.http.bench import FLAGS, NOBODY_LISTENS, RULES, Bench, rollbackd
@@ -139,3 +144,108 @@ def test_it_ends_in_good_time_though_its_prometheus_hangs(told: PrometheusServer
         bench.daemon.stop(40)
         assert time.monotonic() - started < 20
         assert "stopping" in [line["msg"] for line in bench.log()]
+
+
+class SpeakingInto(Bench):
+    """A daemon whose standard error is a named pipe of the test's."""
+
+    def command(self, port: int) -> list[str | Path]:
+        return ["sh", "-c", 'exec "$@" 2>"$0"', self.folder / "stderr", *super().command(port)]
+
+
+def full(pipe: Path) -> tuple[int, int]:
+    """Both ends of a pipe into which nothing more goes."""
+    ends = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, 4096)
+    with io.FileIO(ends[1], "w", closefd=False) as writer:
+        while writer.write(b"." * 4096):
+            pass
+    return ends
+
+
+@pytest.mark.parametrize("reader_goes", [True, False], ids=["its reader has gone", "it is full and nobody reads it"])
+def test_a_rollback_does_not_wait_for_a_log(told: PrometheusServer, tmp_path: Path, reader_goes: bool) -> None:
+    bench = SpeakingInto(tmp_path, told.url, arguments=["--log.level", "debug"])
+    os.mkfifo(tmp_path / "stderr")
+    reader, writer = full(tmp_path / "stderr")
+    with bench:
+        os.close(writer)
+        if reader_goes:
+            os.close(reader)
+        bench.set_error_rate(0)
+        bench.to_canary()
+        bench.set_error_rate(0.02)
+        bench.wait_for(phase="rolled_back")
+        assert "NEW_CHECKOUT=false" in bench.flags.read_text()
+        started = time.monotonic()
+        bench.daemon.stop(30)
+        assert time.monotonic() - started < 8
+    if not reader_goes:
+        os.close(reader)
+
+
+def test_lines_that_nobody_takes_are_dropped_and_counted() -> None:
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    dropped: list[int] = []
+    lines = Lines(writer, dropped.append, limit=10)
+    for _ in range(100):
+        lines.write(b"x" * 4096)
+    assert not lines.wait(0)
+    taken = 0
+    while not dropped:
+        taken += len(os.read(reader, 65536))
+    while not lines.wait(0.05):
+        taken += len(os.read(reader, 65536))
+    taken += len(os.read(reader, 65536))
+    assert taken == (100 - dropped[0]) * 4096
+    assert dropped[0] >= 85
+    os.close(reader)
+    lines.write(b"to nobody")
+    assert lines.wait(10)
+    os.close(writer)
+
+
+SAYING_ODD_THINGS = r"""
+import logging, sys
+import structlog
+from rollback_daemon.faces.logs import configure
+
+class Odd:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+configure("info", sys.argv[1])
+log = structlog.get_logger()
+log.info("odd", first=Odd(), second=[Odd()], third="kept")
+log.info("half a pair \udc80", name="\udc80")
+logging.getLogger("library").warning("%d apples", "no")
+logging.getLogger("library").warning("%s", Odd())
+log.info("last")
+raise SystemExit(Odd.__name__)
+"""
+
+
+@pytest.mark.parametrize("log_format", ["json", "logfmt"])
+def test_what_cannot_be_shown_or_encoded_does_not_hurt_whoever_says_it(log_format: str) -> None:
+    ran = subprocess.run([sys.executable, "-c", SAYING_ODD_THINGS, log_format], capture_output=True, text=True, check=False, timeout=60)
+    lines = ran.stderr.splitlines()
+    assert (ran.returncode, len(lines), lines[-1]) == (1, 6, "Odd")
+    assert "<Odd that cannot be shown>" in lines[0]
+    assert "kept" in lines[0]
+    assert r"\udc80" in lines[1]
+    assert "%d apples" in lines[2]
+    assert "last" in lines[4]
+
+
+def test_a_library_says_the_same_thing_once_a_minute() -> None:
+    now = [0.0]
+    passes = Seldom(lambda: now[0]).filter
+
+    def record(message: str) -> logging.LogRecord:
+        return logging.LogRecord("asyncio", logging.ERROR, "", 0, message, (), None)
+
+    assert [passes(record(f"socket.accept() out of system resource\n{n}")) for n in range(3)] == [True, False, False]
+    assert passes(record("another thing"))
+    now[0] = 61
+    assert passes(record("socket.accept() out of system resource\n4"))

@@ -1,0 +1,151 @@
+"""What a caller may cost: bytes, seconds and descriptors. Whoever may not change anything must not stop a rollback either.
+
+Must not live here: who may do what (`caller`), what is answered to a request that is let in (`api`).
+"""
+
+import asyncio
+import resource
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+BODY_BYTES = 64 * 1024
+HEADER_BYTES = 16 * 1024
+CONNECTIONS = 200
+BACKLOG = 16  # small: so many are accepted in one go, before any of them can be refused
+_PATIENCE = 10.0  # seconds for a request's header, and again for its body
+_READING = 30.0  # seconds that an answer may lie unread
+
+
+def connection_cap() -> int:
+    """How many connections may be open at once: a quarter of the descriptors at most, so that flags and journal keep theirs."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(CONNECTIONS, soft // 4))
+
+
+class BodyLimit:
+    """ASGI middleware that takes a request's body in, up to `BODY_BYTES` and for ten seconds, before the application sees the request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers 413 to a body that is too long, at once where its length is announced, and 408 to one that does not come."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if _announced(scope) > BODY_BYTES:
+            await _TOO_LONG(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                body = await _read(receive)
+        except TimeoutError:
+            await _TOO_SLOW(scope, receive, send)
+            return
+        if body is None:
+            return  # the caller has gone
+        if len(body) > BODY_BYTES:
+            await _TOO_LONG(scope, receive, send)
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+
+def _announced(scope: Scope) -> int:
+    """The Content-Length; 0 where there is none. Digits only: the protocol has refused anything else."""
+    return next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The body, cut off soon after it is longer than allowed; None if the caller goes away before its end."""
+    body = bytearray()
+    while len(body) <= BODY_BYTES:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+    return bytes(body)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Gives the body once, then whatever comes."""
+    given = False
+
+    async def next_message() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return next_message
+
+
+def _refusal(status: int, error: str, **headers: str) -> JSONResponse:
+    return JSONResponse({"error": error, "reasons": [], "unknown": False}, status, headers=headers)
+
+
+_TOO_LONG = _refusal(413, f"a request's body may have {BODY_BYTES} bytes at most")
+_TOO_SLOW = _refusal(408, f"the request's body did not come within {_PATIENCE:g} s", connection="close")
+
+
+class Patience(H11Protocol):
+    """uvicorn's HTTP, for so many connections at once, each of which is closed when it asks for nothing, or does not read what it asked for."""
+
+    _request: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Takes the connection, or ends it at once when there are too many."""
+        if len(self.connections) >= connection_cap():
+            self.transport = transport
+            transport.abort()
+            return
+        super().connection_made(transport)
+        self._await_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forgets the deadlines."""
+        self._stop_waiting()
+        self._stop_minding()
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        """After any bytes: a complete header ends the wait, part of one does not prolong it."""
+        super().handle_events()
+        self._await_request()
+
+    def on_response_complete(self) -> None:
+        """The wait for the next request begins; the rest of a body that nobody reads counts as waiting."""
+        super().on_response_complete()
+        self._await_request()
+
+    def pause_writing(self) -> None:
+        """The caller does not read; it has half a minute to begin."""
+        super().pause_writing()
+        self._unread = self._unread or self.loop.call_later(_READING, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The caller reads."""
+        super().resume_writing()
+        self._stop_minding()
+
+    def _await_request(self) -> None:
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if busy or self.transport.is_closing():
+            self._stop_waiting()
+        elif self._request is None:
+            self._request = self.loop.call_later(_PATIENCE, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._request is not None:
+            self._request.cancel()
+            self._request = None
+
+    def _stop_minding(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
