@@ -96,6 +96,11 @@ def format_duration(duration: timedelta) -> str:
     return sign + "".join(parts)
 
 
+def format_coarse(duration: timedelta) -> str:
+    """A duration for people: whole seconds, rounded down, from one second on."""
+    return format_duration(duration - duration % timedelta(seconds=1) if duration >= timedelta(seconds=1) else duration)
+
+
 def parse_quantity(value: float | str, unit: str = "") -> float:
     """A limit as a number in the signal's own unit.
 

@@ -4,10 +4,10 @@ Lives here: the shape, and the sentences that say what would change something. M
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from rollback_daemon.durations import format_duration, format_number
+from rollback_daemon.durations import format_coarse, format_duration, format_number
 from rollback_daemon.journal.journal import Record
 from rollback_daemon.judge.act import sentence
 from rollback_daemon.judge.drift import Drift
@@ -58,7 +58,7 @@ def explanation(watch: Watch) -> dict[str, Any]:
         "interval": format_duration(rollout.interval),
         "flags": {"store": rollout.flags.store, "place": watch.place, **_flags(watch)},
         "entered": _time(position.entered if position else None),
-        "soaked": _coarse(state.soaked),
+        "soaked": format_coarse(state.soaked),
         "stages": [
             {"stage": stage.name, "exposure": stage.exposure, "soak": format_duration(stage.soak), "flags": dict(stage.flags)}
             for stage in rollout.stages
@@ -223,11 +223,6 @@ def _gate(judged: GateJudgement) -> dict[str, Any]:
 
 def _number(value: float | None) -> str:
     return "unknown" if value is None else format_number(value)
-
-
-def _coarse(duration: timedelta) -> str:
-    """A duration for people: whole seconds from one second on."""
-    return format_duration(duration - duration % timedelta(seconds=1) if duration >= timedelta(seconds=1) else duration)
 
 
 def _time(at: datetime | None) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from rollback_daemon.durations import format_duration, format_number
+from rollback_daemon.durations import format_coarse, format_duration, format_number
 from rollback_daemon.judge.drift import Drift, Whereabouts
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Code, Reason
@@ -65,8 +65,8 @@ def of_position(rollout: Rollout, state: State, position: Position) -> Iterator[
     if stage is rollout.stages[-1]:
         yield Reason(Code.AT_TOP, f'"{stage.name}" is its highest stage')
     elif stage and state.soaked < stage.soak:
-        left = format_duration(stage.soak - state.soaked)
-        yield Reason(Code.SOAK, f'soaked {format_duration(state.soaked)} of {format_duration(stage.soak)} at "{stage.name}"; {left} to go')
+        left = format_coarse(stage.soak - state.soaked)
+        yield Reason(Code.SOAK, f'soaked {format_coarse(state.soaked)} of {format_duration(stage.soak)} at "{stage.name}"; {left} to go')
 
 
 def obstacles(

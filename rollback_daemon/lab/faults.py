@@ -4,6 +4,7 @@ Lives here: the server and its faults. Must not live here: what a good answer is
 """
 
 import threading
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,7 +44,7 @@ class Answer:
     status: int = 200
 
 
-class MisbehavingServer:
+class MisbehavingServer(ABC):
     """An HTTP server on a free port of 127.0.0.1 that answers well until `fault` is set.
 
     `requests` holds every request so far, in order. As a context manager it closes itself; closing ends every thread,
@@ -58,9 +59,9 @@ class MisbehavingServer:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name=type(self).__name__)
         self._thread.start()
 
+    @abstractmethod
     def answer(self, request: Request, /) -> Answer:
         """The good answer to `request`."""
-        raise NotImplementedError
 
     @property
     def address(self) -> str:
