@@ -197,16 +197,18 @@ def _changes(one: TriggerJudgement, now: datetime) -> Iterator[str]:
     trigger, subject = one.trigger, f"{one.trigger.test.subject} {one.trigger.test.limit}".strip()
     if one.state.health is not Health.OK:
         yield f"cannot tell ({one.state.why or 'no data'}); phases stay as they are until it can"
-    if not one.armed:
+    acted = sorted({active.acted_in.split("@")[0] for active in one.state.active if active.acted_in})
+    if acted:
+        yield f"has acted at {', '.join(acted)}"
+    elif not one.armed:
         yield "takes no action at this stage"
     pending = [active for active in one.state.active if active.phase is TriggerPhase.PENDING]
     if pending:
         first = min(pending, key=lambda active: active.active_since)
         yield f"fires in {format_duration(trigger.for_ - (now - first.active_since))} unless a clear evaluation comes first"
     elif one.state.phase is TriggerPhase.FIRING:
-        acted = any(active.spent for active in one.state.active)
         kept = f" and has stayed so for {format_duration(trigger.keep_firing_for)}" if trigger.keep_firing_for else ""
-        yield ("has acted; " if acted else "") + f"resolves when it is no longer {subject}{kept}"
+        yield f"resolves when it is no longer {subject}{kept}"
     elif one.state.health is Health.OK:
         yield f"breached once {subject}" + (f" holds for {format_duration(trigger.for_)}" if trigger.for_ else "")
 
