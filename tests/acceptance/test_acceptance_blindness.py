@@ -6,6 +6,7 @@ Times in comments are those of the rules. One minute of them takes one second he
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import nan
 
 import pytest
@@ -23,23 +24,29 @@ BAD_ANSWERS = (Fault.HTTP_500, Fault.HANG, Fault.BROKEN_BODY, Fault.CUT_OFF)
 @contextmanager
 def prometheus_stopped(prometheus: PrometheusServer, genesis: Genesis) -> Iterator[None]:
     prometheus.stop()
-    yield
-    prometheus.start()
+    try:
+        yield
+    finally:
+        prometheus.start()
 
 
 @contextmanager
 def prometheus_frozen(prometheus: PrometheusServer, genesis: Genesis) -> Iterator[None]:
     prometheus.pause()
-    yield
-    prometheus.resume()
+    try:
+        yield
+    finally:
+        prometheus.resume()
 
 
 @contextmanager
 def not_a_number(prometheus: PrometheusServer, genesis: Genesis) -> Iterator[None]:
     before = genesis.failing
     genesis.fails(nan)
-    yield
-    genesis.fails(before)
+    try:
+        yield
+    finally:
+        genesis.fails(before)
 
 
 @contextmanager
@@ -124,11 +131,16 @@ def wait_for_the_dark(stand: Stand) -> None:
     stand.wait(lambda: stand.explain()["blockers"], "the dark")
 
 
+def is_blind(stand: Stand) -> bool:
+    return stand.trigger("ErrorRateHigh")["health"] in {"error", "no_data"}
+
+
 def each_is_blind(stands: Collection[Stand]) -> None:
     for stand in stands:
         told = stand.wait_for_alert("RolloutBlind")
         assert {"rollout": ROLLOUT, "owner": "deployment-lead", "severity": "critical", "stage": "canary"}.items() <= told["labels"].items()
         assert "triggers cannot see" in told["annotations"]["value"]
+        stand.wait(partial(is_blind, stand), "ErrorRateHigh to be blind, too")
         trigger = stand.trigger("ErrorRateHigh")
         assert trigger["phase"] == "pending"
         assert trigger["health"] in {"error", "no_data"}
