@@ -167,7 +167,7 @@ class Daemon:
     def _on_stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 (a signal handler's signature)
         self._stop.set()
 
-    def _on_reload(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def _on_reload(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 (as above)
         self._reload_wanted.set()
 
 

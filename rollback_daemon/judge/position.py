@@ -98,11 +98,11 @@ def _intended(position: Position, body: Mapping[str, Any], at: datetime) -> Posi
     return replace(position, open=opened, why="; ".join(body["why"]), by=body.get("by", ""))
 
 
-def _applied(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001
+def _applied(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
     return replace(position, open=replace(position.open, applied=True)) if position.open else position
 
 
-def _attempted(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001
+def _attempted(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
     if position.open is None:
         return position
     next_try = datetime.fromisoformat(body["next"]) if body.get("next") else None
@@ -118,11 +118,11 @@ def _done(position: Position, body: Mapping[str, Any], at: datetime) -> Position
     return _settle(position)
 
 
-def _abandoned(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001
+def _abandoned(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
     return replace(position, open=None, why=body["why"], by="rollbackd")
 
 
-def _held(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001
+def _held(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
     return replace(position, why=body["why"], by=body.get("by", ""))
 
 

@@ -52,8 +52,10 @@ def not_a_number(prometheus: PrometheusServer, genesis: Genesis) -> Iterator[Non
 @contextmanager
 def series_gone(prometheus: PrometheusServer, genesis: Genesis) -> Iterator[None]:
     genesis.drop("genesis_error_rate")
-    yield
-    genesis.fails(genesis.failing)
+    try:
+        yield
+    finally:
+        genesis.fails(genesis.failing)
 
 
 Blindfold = Callable[[PrometheusServer, Genesis], AbstractContextManager[None]]

@@ -74,7 +74,7 @@ def _show(found: dict[str, Any], output: Format) -> None:
     if output is Format.JSON:
         print_json(found)
         return
-    from rollback_daemon.faces.cli import show  # noqa: PLC0415
+    from rollback_daemon.faces.cli import show
 
     show.console().print(show.statuses([show.clean(found)]))
 

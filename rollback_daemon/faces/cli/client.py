@@ -32,7 +32,7 @@ def path_of(rollout: str, *more: str) -> str:
 
 def call(method: str, url: str, path: str, body: dict[str, Any] | None = None, **query: Any) -> Any:
     """The daemon's answer as JSON. Ends the program, saying why, when there is none (3) or it is no (1, or 3 where it could not tell)."""
-    import requests  # noqa: PLC0415
+    import requests
 
     if not url.startswith(("http://", "https://")):
         fail(f'"{url}" is no address; begin it with http:// (--url, ROLLBACKD_URL)', USAGE)

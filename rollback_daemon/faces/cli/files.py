@@ -19,8 +19,8 @@ class Subject(StrEnum):
 
 def schema(subject: Annotated[Subject, typer.Argument(help="Of a rule file, or of the daemon's configuration.")] = Subject.RULES) -> None:
     """Print the JSON Schema of a file, for editors."""
-    from rollback_daemon.config import Configuration  # noqa: PLC0415
-    from rollback_daemon.rules.schema import RuleFile  # noqa: PLC0415
+    from rollback_daemon.config import Configuration
+    from rollback_daemon.rules.schema import RuleFile
 
     made = (RuleFile if subject is Subject.RULES else Configuration).model_json_schema()
     print_json({"$schema": "https://json-schema.org/draft/2020-12/schema", **made})
@@ -32,10 +32,10 @@ def check(
     output: FORMAT = Format.TABLE,
 ) -> None:
     """Say what is wrong with files, all at once; and how each trigger is understood, and what tends to go wrong with it."""
-    from rollback_daemon.errors import ConfigurationError  # noqa: PLC0415
-    from rollback_daemon.faces.cli import here_check  # noqa: PLC0415
-    from rollback_daemon.faces.cli.server_check import Server  # noqa: PLC0415
-    from rollback_daemon.rules import advice  # noqa: PLC0415
+    from rollback_daemon.errors import ConfigurationError
+    from rollback_daemon.faces.cli import here_check
+    from rollback_daemon.faces.cli.server_check import Server
+    from rollback_daemon.rules import advice
 
     try:
         rollouts = _rollouts(paths)
@@ -74,9 +74,9 @@ def check(
 
 
 def _rollouts(paths: list[Path]) -> list[Any]:
-    from rollback_daemon import config, documents  # noqa: PLC0415
-    from rollback_daemon.errors import ConfigurationError, Problem  # noqa: PLC0415
-    from rollback_daemon.rules.load import load_all  # noqa: PLC0415
+    from rollback_daemon import config, documents
+    from rollback_daemon.errors import ConfigurationError, Problem
+    from rollback_daemon.rules.load import load_all
 
     rules: list[Path] = []
     rollouts: list[Any] = []

@@ -19,7 +19,7 @@ def status(
     if output is Format.JSON:
         print_json(found)
         return
-    from rollback_daemon.faces.cli import show  # noqa: PLC0415
+    from rollback_daemon.faces.cli import show
 
     show.console().print(show.statuses(show.clean(found if isinstance(found, list) else [found])))
 
@@ -30,7 +30,7 @@ def explain(rollout: ROLLOUT, url: URL = DEFAULT_URL, output: FORMAT = Format.TA
     if output is Format.JSON:
         print_json(found)
         return
-    from rollback_daemon.faces.cli import show  # noqa: PLC0415
+    from rollback_daemon.faces.cli import show
 
     show.explain(show.console(), show.clean(found))
 
@@ -46,7 +46,7 @@ def history(
     if output is Format.JSON:
         print_json(found)
         return
-    from rollback_daemon.faces.cli import show  # noqa: PLC0415
+    from rollback_daemon.faces.cli import show
 
     show.console().print(show.history(show.clean(found)))
 

@@ -15,7 +15,7 @@ def run(
     log_format: Annotated[str, typer.Option("--log.format", help="logfmt, json, or auto: logfmt on a terminal.")] = "auto",
 ) -> None:
     """Guard the rollouts of a configuration until told to stop (SIGTERM); SIGHUP loads it again."""
-    from rollback_daemon.faces.logs import FORMATS, LEVELS, configure  # noqa: PLC0415
+    from rollback_daemon.faces.logs import FORMATS, LEVELS, configure
 
     if level not in LEVELS:
         raise typer.BadParameter(f'"{level}" is no level; use one of {", ".join(LEVELS)}', param_hint="--log.level")
@@ -23,7 +23,7 @@ def run(
         raise typer.BadParameter(f'"{log_format}" is no format; use one of {", ".join(FORMATS)}', param_hint="--log.format")
     host, port = _address(listen)
     configure(level, log_format)
-    from rollback_daemon import app  # noqa: PLC0415 (heavy: only the daemon pays for it)
+    from rollback_daemon import app
 
     shown = external_url or f"http://{'localhost' if host in {'', '0.0.0.0', '::'} else host}:{port}"  # noqa: S104 (told apart, not bound)
     raise typer.Exit(app.run(app.Settings(config_file.absolute(), storage, host, port, shown)))
