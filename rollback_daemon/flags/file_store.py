@@ -13,7 +13,8 @@ from pathlib import Path
 from rollback_daemon.errors import Conflict, Refused, Transient
 from rollback_daemon.flags import atomic_file
 from rollback_daemon.flags.atomic_file import Snapshot, Steps
-from rollback_daemon.flags.store import Flags, Scalar, same
+from rollback_daemon.flags.change_trace import trace_of
+from rollback_daemon.flags.store import Flags, FlagValue, same
 from rollback_daemon.flags.text_format import Format, FormatError
 
 _BACKUP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -50,9 +51,9 @@ class FileStore:
         snapshot = atomic_file.load(self._path)
         with self._placed():
             values = self._format.values(_split(snapshot.data)[1], keys)
-        return Flags(values, snapshot.version)
+        return Flags(values, snapshot.version, trace_of(snapshot.status))
 
-    def write(self, changes: Mapping[str, Scalar], *, if_version: str) -> None:
+    def write(self, changes: Mapping[str, FlagValue], *, if_version: str) -> None:
         """Set all of `changes`, or none of them; what is so already is not written.
 
         Raises Conflict if the content is no longer `if_version`.
@@ -83,12 +84,12 @@ class FileStore:
         with self._alone() as (snapshot, folder):
             self._put(snapshot, folder, self._require_backup(backup, snapshot.path).data)
 
-    def _check(self, changes: Mapping[str, Scalar]) -> None:
+    def _check(self, changes: Mapping[str, FlagValue]) -> None:
         for key, value in changes.items():
             if problem := self._format.check(key, value):
                 raise Refused(f'{self._path}: "{key}" cannot be set: {problem}')
 
-    def _edited(self, data: bytes, changes: Mapping[str, Scalar]) -> bytes:
+    def _edited(self, data: bytes, changes: Mapping[str, FlagValue]) -> bytes:
         """The new content, read back before anybody else sees it."""
         mark, text = _split(data)
         with self._placed():

@@ -4,12 +4,15 @@ Lives here: the protocol and its value types. Must not live here: a format, a pa
 a flag is set to a value.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 Scalar = str | bool | int | float | None
 """What a flag can hold. Types count: `true` is not `"true"`, and 1 is not true."""
+
+FlagValue = Scalar | tuple[Scalar, ...]
+"""A single value, or a list of single values, whose order counts. Where text is the only thing that a store knows, there are no lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +21,14 @@ class Flags:
 
     `version` identifies the whole content that they were read from: equal versions mean that nothing in the store has
     changed.
+
+    `trace` is what the store knows of its last change, as plain texts for people, and for nothing else: who and when, under names of
+    the store's own choice (`owner`, `modified`, ...). It may be empty.
     """
 
-    values: Mapping[str, Scalar]
+    values: Mapping[str, FlagValue]
     version: str
+    trace: Mapping[str, str] = field(default_factory=dict)
 
 
 class FlagStore(Protocol):
@@ -33,7 +40,7 @@ class FlagStore(Protocol):
     def read(self, keys: frozenset[str]) -> Flags:
         """The values of `keys` as they are now."""
 
-    def write(self, changes: Mapping[str, Scalar], *, if_version: str) -> None:
+    def write(self, changes: Mapping[str, FlagValue], *, if_version: str) -> None:
         """Set all of `changes`, or none of them.
 
         `Conflict` when the content is no longer `if_version`. Values already there are left as they are.
@@ -52,11 +59,14 @@ class FlagStore(Protocol):
         """The place, for people: a path or an address, never a secret."""
 
 
-def same(left: Scalar, right: Scalar) -> bool:
+def same(left: Scalar | Sequence[Scalar], right: Scalar | Sequence[Scalar]) -> bool:
     """Equal in value and in type:
 
-    `true`, 1 and `"true"` are three different things; an integer equals its own float.
+    `true`, 1 and `"true"` are three different things; an integer equals its own float. Lists, which may come as tuples, are the same
+    when their elements are, one by one; a list of one is not that one.
     """
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     return left == right

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rollback_daemon.flags.store import Scalar
+from rollback_daemon.flags.store import FlagValue, Scalar, same
 
 Tokens = tuple[str, ...]
 
@@ -26,19 +26,19 @@ class FormatError(ValueError):
 class Format(Protocol):
     """One kind of text that holds flags; a module with these three functions is one."""
 
-    def values(self, text: str, keys: Collection[str]) -> dict[str, Scalar]:
+    def values(self, text: str, keys: Collection[str]) -> dict[str, FlagValue]:
         """The values of those `keys` that `text` has.
 
-        Raises FormatError for a text that is broken, or a key that holds no single value.
+        Raises FormatError for a text that is broken, or a key that holds neither a single value nor a list of them.
         """
 
-    def edit(self, text: str, changes: Mapping[str, Scalar]) -> str:
+    def edit(self, text: str, changes: Mapping[str, FlagValue]) -> str:
         """`text` with all of `changes` set and every other character as it was.
 
         Raises FormatError where that cannot be done.
         """
 
-    def check(self, key: str, value: Scalar) -> str | None:
+    def check(self, key: str, value: FlagValue) -> str | None:
         """What is wrong with this key or value in this format, as a sentence for the person who wrote it;
 
         None if nothing is.
@@ -124,17 +124,21 @@ def tokens(key: str) -> Tokens:
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in key[1:].split("/"))
 
 
-def targets(changes: Mapping[str, Scalar]) -> dict[Tokens, Scalar]:
+def targets(changes: Mapping[str, FlagValue]) -> dict[Tokens, FlagValue]:
     """The changes by their way from the root.
 
-    Raises FormatError when one place is named in two ways, to be set to two different values.
+    Raises FormatError when one place is named in two ways, to be set to two different values, or lies within another.
     """
-    found: dict[Tokens, Scalar] = {}
+    found: dict[Tokens, FlagValue] = {}
     for key, value in changes.items():
         way = tokens(key)
-        if way in found and (type(found[way]), found[way]) != (type(value), value):
+        if way in found and not same(found[way], value):
             raise FormatError(f'"{key}" is named in two ways, with two values: name it once')
         found[way] = value
+    for way in found:
+        around = next((way[:depth] for depth in range(1, len(way)) if way[:depth] in found), None)
+        if around:
+            raise FormatError(f'"{name_of(way)}" lies within "{name_of(around)}", which is to be set, too: name one of them')
     return found
 
 
@@ -152,12 +156,23 @@ def check_text(text: str, what: str) -> str | None:
     return None
 
 
-def check_tree(key: str, value: Scalar) -> str | None:
+def check_tree(key: str, value: FlagValue) -> str | None:
     """`Format.check` for formats that hold a tree of objects: JSON and YAML."""
     if not key:
         return "a key cannot be empty: name a top-level key, or a JSON Pointer such as /flags/NAME"
     if key.startswith("/") and "~" in key.replace("~0", "").replace("~1", ""):
         return f'"{key}" is no JSON Pointer: in one, "~" is written "~0" and "/" within a name "~1"'
+    return check_text(key, "key") or next(filter(None, map(_check_single, singles(value))), None)
+
+
+def singles(value: FlagValue) -> Sequence[Scalar]:
+    """The elements of a list, or a single value as the only one."""
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _check_single(value: object) -> str | None:
     if isinstance(value, float) and not math.isfinite(value):
         return "a flag cannot be infinite or not a number: write a finite number"
-    return check_text(key, "key") or (check_text(value, "value") if isinstance(value, str) else None)
+    if not isinstance(value, Scalar):
+        return "a list can hold single values only: text, numbers, true or false"
+    return check_text(value, "value") if isinstance(value, str) else None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rollback_daemon.flags.file_store import FileStore
-from rollback_daemon.flags.store import Scalar
+from rollback_daemon.flags.store import FlagValue
 from rollback_daemon.flags.stores import STORES
 from rollback_daemon.flags.text_format import Format
 
@@ -28,8 +28,8 @@ class Sample:
     """
 
     text: str
-    on: Mapping[str, Scalar]
-    off: Mapping[str, Scalar]
+    on: Mapping[str, FlagValue]
+    off: Mapping[str, FlagValue]
     missing: str
     broken: str
     broken_line: int
@@ -55,13 +55,13 @@ class Subject:
     def store(self) -> FileStore:
         return FileStore(self.path, self.format)
 
-    def set(self, changes: Mapping[str, Scalar]) -> None:
+    def set(self, changes: Mapping[str, FlagValue]) -> None:
         self.store.write(changes, if_version=self.store.read(frozenset()).version)
 
     def text(self) -> str:
         return self.path.read_text(encoding="utf-8")
 
-    def values(self) -> Mapping[str, Scalar]:
+    def values(self) -> Mapping[str, FlagValue]:
         return self.store.read(self.sample.keys).values
 
 

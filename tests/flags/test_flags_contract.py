@@ -1,13 +1,15 @@
 """The laws that every flag store of the registry keeps: what is read and written, and when nothing is."""
 
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rollback_daemon.errors import Refused, Transient
 from rollback_daemon.flags.file_store import FileStore
-from rollback_daemon.flags.store import same
+from rollback_daemon.flags.store import FlagValue, same
 from rollback_daemon.flags.stores import STORES, open_store
 from tests.flags.contract import Subject
 
@@ -126,6 +128,42 @@ def test_every_format_says_what_is_wrong_with_a_key_or_value(flags: Subject) -> 
     assert all(flags.format.check(key, value) is None for key, value in flags.sample.off.items())
     assert flags.format.check("", "x")
     assert flags.format.check(flags.sample.missing, float("nan"))
+
+
+@pytest.mark.parametrize("value", [(), ("planner",), ("planner", "on", "", "ü"), (1, True, "1", None, 0.5)], ids=repr)
+def test_a_list_is_set_and_read_or_refused_with_a_sentence(flags: Subject, value: FlagValue) -> None:
+    """Never something between the two, whether it comes as a tuple or, as from a journal, as a list."""
+    complaint = flags.format.check(flags.sample.missing, value)
+    for written in (value, list(value) if isinstance(value, tuple) else value):
+        changes: dict[str, Any] = {flags.sample.missing: written}
+        if complaint:
+            with pytest.raises(Refused, match="no lists"):
+                flags.set(changes)
+            assert flags.text() == flags.sample.text
+        else:
+            flags.set(changes)
+            assert same(flags.store.read(frozenset(changes)).values[flags.sample.missing], value)
+            flags.set({flags.sample.missing: "no list"})
+    assert flags.values() == flags.sample.on
+
+
+def test_a_list_of_lists_is_refused(flags: Subject) -> None:
+    """In every format."""
+    value: Any = ("a", ("b",))
+    with pytest.raises(Refused, match="list"):
+        flags.set({flags.sample.missing: value})
+    assert flags.text() == flags.sample.text
+
+
+def test_a_file_tells_whose_it_is_and_when_it_was_written(flags: Subject) -> None:
+    """For people who look for whoever changed it; nothing in it is a flag or a secret."""
+    flags.path.chmod(0o640)
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    flags.set(flags.sample.off)
+    trace = flags.store.read(flags.sample.keys).trace
+    assert (trace["owner"], trace["mode"]) == (flags.path.owner(), "0640")
+    assert before <= datetime.fromisoformat(trace["modified"]) <= datetime.now(UTC)
+    assert "hunter2" not in repr(trace)
 
 
 def test_writers_that_ask_again_never_lose_a_change(flags: Subject) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import ReusedAnchorWarning, YAMLError
 
-from rollback_daemon.flags.store import Scalar, same
+from rollback_daemon.flags.store import FlagValue, Scalar, same
 from rollback_daemon.flags.stores._yaml_scalar import rendered
 from rollback_daemon.flags.stores.yaml_file import check, edit, values
 from rollback_daemon.flags.text_format import FormatError
@@ -30,10 +30,17 @@ SAMPLE = Sample(
         "  list:\n"
         "  - 1\n"
         "  - name: 'one'\n"
+        "  agents:   # who\n"
+        "    # first of all\n"
+        "    - planner\n"
+        "    - 'writer'   # grüße\n"
+        "  flow: [ a, b ]\n"
         "stage:   canary # of three\n"
     ),
-    on={"/flags/checkout/percent": 12.5, "/flags/variants/on": True, "/flags/list/0": 1, "/flags/list/1/name": "one", "stage": "canary"},
-    off={"/flags/checkout/percent": 0.5, "/flags/variants/on": False, "/flags/list/0": 0, "/flags/list/1/name": "two", "stage": "half"},
+    on={"/flags/checkout/percent": 12.5, "/flags/variants/on": True, "/flags/list/0": 1, "/flags/list/1/name": "one", "stage": "canary",
+        "/flags/agents": ("planner", "writer"), "/flags/flow": ("a", "b")},
+    off={"/flags/checkout/percent": 0.5, "/flags/variants/on": False, "/flags/list/0": 0, "/flags/list/1/name": "two", "stage": "half",
+         "/flags/agents": ("planner", "writer", "critic"), "/flags/flow": ("b",)},
     missing="added",
     broken="secret: hunter2\nflags:\n\t- [hunter2\n",
     broken_line=3,
@@ -93,13 +100,34 @@ EDITS = [
     ("---\na: 1\n", {"a": 2}, "---\na: 2\n"),
     ("%YAML 1.1\n---\na: on\n", {"a": False}, "%YAML 1.1\n---\na: false\n"),
     ("a: 1", {"b": 2}, "a: 1\nb: 2"),
+    ("a: 1", {"a": (1, "off"), "b": ()}, 'a: [1, "off"]\nb: []'),
+    ("{a: 'x'}", {"a": ("x", "y")}, "{a: ['x', 'y']}"),
+    ("a: [x,y]  # c\n", {"a": ("y", "z")}, "a: [y,z]  # c\n"),
+    ("a: ['x']\n", {"a": ("x", "y")}, "a: ['x', 'y']\n"),
+    ("a: [\n  x,\n  y,\n]\n", {"a": ("y", "x", "z")}, "a: [\n  y,\n  x,\n  z,\n]\n"),
+    ("a: [] # c\n", {"a": ("x", True)}, "a: [x, true] # c\n"),
+    ("a: [x] # c\n", {"a": ()}, "a: [] # c\n"),
+    ("a: [x]\n", {"a": "x"}, "a: x\n"),
+    ("a: &x [1]\n", {"a": (2,)}, "a: &x [2]\n"),
+    ("a: &x [1]\nb: *x\n", {"b": (2,)}, "a: &x [1]\nb: [2]\n"),
+    ("x: &x 1\na: [*x, 2]\n", {"a": (2, 1)}, "x: &x 1\na: [2, *x]\n"),
+    ("a:\n- x\n- y\nb: 1\n", {"a": ("y", "z")}, "a:\n- y\n- z\nb: 1\n"),
+    ("a:\n  - x # 1\n  # of y\n  - y # 2\n\n# b\nb: 1\n", {"a": ("z", "y")}, "a:\n  - z\n  # of y\n  - y # 2\n\n# b\nb: 1\n"),
+    ("a:\n  - x # 1\n  # of y\n  - y # 2\n", {"a": ("y", "x")}, "a:\n  # of y\n  - y # 2\n  - x # 1\n"),
+    ("a:\r\n  -  'x'\r\n  -  y\r\n", {"a": ("x", "n")}, "a:\r\n  -  'x'\r\n  -  'n'\r\n"),
+    ("a:\n  -\n  - x", {"a": (None, None, "x", "z")}, "a:\n  -\n  -\n  - x\n  - z"),
+    ("a: # who\n  # c\n  - x\n  - y\nb: 1\n", {"a": ()}, "a: [] # who\n  # c\nb: 1\n"),
+    ("a:\r\n- x\r\nb: 1\r\n", {"a": "x"}, "a: x\r\nb: 1\r\n"),
+    ("- - x\n  - y\n- 1\n", {"/0": ("y",)}, "- - y\n- 1\n"),
+    ("- - x\n  - y\n- 1\n", {"/0": ()}, "- []\n- 1\n"),
+    ("a:\n- |\n  x\n\n- y\n", {"a": ("y", "x\n")}, "a:\n- y\n- |\n  x\n"),
     ("ключ: да # 🙂\nb: 1\n", {"ключ": "нет", "b": "🙂"}, 'ключ: "нет" # 🙂\nb: "🙂"\n'),
     ("a: 'x\ty' # 1\t2\n", {"a": "2"}, "a: '2' # 1\t2\n"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("before", "change", "after"), EDITS)
-def test_only_the_value_changes(before: str, change: dict[str, Scalar], after: str | None) -> None:
+def test_only_the_value_changes(before: str, change: dict[str, FlagValue], after: str | None) -> None:
     """Comments, order, quotes, indentation, anchors and markers stay."""
     if after is None:
         with pytest.raises(FormatError, match="not valid YAML"):
@@ -117,7 +145,15 @@ HARMFUL = [
     ("d: &d {x: {on: 1}}\na: {<<: *d}\n", {"/a/x/on": 2}, '"/a/x/on" has no parent of its own: add a mapping "/a/x"', 0),
     ("a: 1\n---\nb: 1\n", {"a": 2}, "the file holds several documents: keep the flags in a file of one document", 2),
     ("a:\n  b: 1\n", {"a": 2}, '"a" holds a mapping, not a single value: name a value inside it', 2),
-    ("a: [1]\n", {"a": 2}, '"a" holds a sequence, not a single value: name a value inside it', 1),
+    ("a: [1, [2]]\n", {"a": 2}, '"a" holds a list of more than single values: name a value inside it', 1),
+    ("a:\n- b: 1\n", {"a": (1,)}, '"a" holds a list of more than single values: name a value inside it', 2),
+    ("a: [!mine 1]\n", {"a": (1,)}, '"a" holds a value of a type that is no flag: write text, a number or a boolean', 1),
+    ("a: !mine [1]\n", {"a": (1,)}, '"a" holds a value of a type that is no flag: write text, a number or a boolean', 1),
+    ("a: [1, # why\n  2]\n", {"a": (1,)}, "a list in brackets with a comment in it cannot be set: edit it by hand", 1),
+    ("a: &x [1]\nb: *x\n", {"a": (2,)}, 'setting "a" would change other values too', 0),
+    ("a: &x\n- 1\nb: *x\n", {"a": (2,)}, 'setting "a" would change other values too', 0),
+    ("a: [&x 1, 2]\nb: *x\n", {"a": (2,)}, 'setting "a" would change other values too', 0),
+    ("? a\n: - 1\n", {"a": ()}, "a list behind a key of several lines cannot be set: edit it by hand", 2),
     ("a: [1]\n", {"/a/1": 2}, '"/a/1" cannot be added: its parent is no mapping', 1),
     ("a: 1\n", {"/b/c": 2}, '"/b/c" has no parent of its own: add a mapping "b" first', 0),
     ("a: 1\nb: 1\na: 2\n", {"a": 3}, 'the key "a" stands twice in one mapping: remove one of them', 3),
@@ -132,7 +168,7 @@ HARMFUL = [
 
 
 @pytest.mark.parametrize(("text", "change", "sentence", "line"), HARMFUL)
-def test_what_would_harm_other_values_is_an_error(text: str, change: dict[str, Scalar], sentence: str, line: int) -> None:
+def test_what_would_harm_other_values_is_an_error(text: str, change: dict[str, FlagValue], sentence: str, line: int) -> None:
     """With the line and the remedy."""
     with pytest.raises(FormatError) as refusal:
         edit(text, change)
@@ -219,6 +255,7 @@ def test_words_that_any_reader_could_take_for_a_boolean_are_quoted(word: str) ->
     assert rendered(word, None) == (word if word == "None" else f'"{word}"')
 
 
+arrays = st.lists(scalars, max_size=4).map(tuple)
 names = st.sampled_from(["a", "b", "on", "off", "yes", "x-y", "1", "a b", "ü", "c", "no"])
 trees = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4), max_leaves=10)
 documents = st.dictionaries(names, trees, max_size=4)
@@ -233,15 +270,16 @@ def dumped(document: Any, *, flow: bool | None, width: int, indent: int) -> str:
     return stream.getvalue()
 
 
-def places(tree: Any, way: str = "") -> list[str]:
-    """A pointer to every single value of a tree."""
+def places(tree: Any, way: str = "", *, lists: bool = False) -> list[str]:
+    """A pointer to every single value of a tree; with `lists`, to every list of single values instead of to these."""
     members = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else None
-    if members is None:
+    leaf = lists and isinstance(tree, list) and not any(isinstance(inner, dict | list) for inner in tree)
+    if members is None or leaf:
         return [way] if way else []
-    return [place for name, inner in members for place in places(inner, f"{way}/{name}")]
+    return [place for name, inner in members for place in places(inner, f"{way}/{name}", lists=lists)]
 
 
-def put(tree: Any, pointer: str, value: Scalar) -> None:
+def put(tree: Any, pointer: str, value: FlagValue) -> None:
     *ways, last = pointer.removeprefix("/").split("/")
     for way in ways:
         tree = tree[int(way) if isinstance(tree, list) else way]
@@ -252,7 +290,7 @@ def alike(left: Any, right: Any) -> bool:
     """Equal with types and order; an integer may stand for its own float."""
     if isinstance(left, dict) and isinstance(right, dict):
         return list(map(str, left)) == list(map(str, right)) and all(map(alike, left.values(), right.values()))
-    if isinstance(left, list) and isinstance(right, list):
+    if isinstance(left, list) and isinstance(right, list | tuple):
         return len(left) == len(right) and all(map(alike, left, right))
     return same(left, right) or (isinstance(left, date) and isinstance(right, date) and left == right)
 
@@ -264,17 +302,19 @@ def alike(left: Any, right: Any) -> bool:
     st.sampled_from([20, 80]),
     st.sampled_from([2, 4]),
     st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
     st.data(),
 )
 def test_ruamel_reads_the_new_values_and_all_others_as_before(
-    document: Any, flow: bool | None, width: int, indent: int, end: str, data: st.DataObject
+    document: Any, flow: bool | None, width: int, indent: int, end: str, lists: bool, data: st.DataObject
 ) -> None:
     """Editing twice is editing once; a layout that is too unusual is an error, never a wrong file."""
     text = dumped(document, flow=flow, width=width, indent=indent).replace("\n", end)
     assume(means(text, document))  # the dumper forgets to quote a question mark in flow style
-    known = places(document)
+    known = places(document, lists=lists)
     some = st.sampled_from(known) if known else st.nothing()
-    wanted = data.draw(st.dictionaries(some | st.sampled_from(["added", "off too", "nine"]), scalars, max_size=4))
+    added = st.sampled_from(["added", "off too", "nine"])
+    wanted = data.draw(st.dictionaries(some | added, arrays | scalars if lists else scalars, max_size=4))
     edited = edit(text, wanted)
     for key, value in wanted.items():
         put(document, key, value)
@@ -287,17 +327,17 @@ def test_ruamel_reads_the_new_values_and_all_others_as_before(
 lines = st.sampled_from(
     ["a: 1", "b: &x on", "c: *x", "d: {e: 1, f: *x}", "  g: 2", "h:", "- 1", "  - i: 2", "# c", "", "j: |", "  text",
      "k: 'q'  # c", "l: [1, {m: 2}]", "n: !t 1", "o: &y {a: 1}", "p:", "  <<: *y", "  q: 3", "...", "? r", ": 4", "\ts",
-     "a: 2", '"t": "u', '  v"']
+     "a: 2", '"t": "u', '  v"', "- y # d", "  - z", "w: [1, a]", "w: &w [1,", " on] # e", "s: *w"]
 )  # fmt: skip
 
 
 @settings(max_examples=500, deadline=None)
 @given(
     st.lists(lines, max_size=10).map("\n".join),
-    st.sampled_from(["a", "b", "c", "/d/e", "/d/f", "h", "j", "k", "/l/1/m", "/o/a", "/p/a", "/p/q", "r", "t", "/h/0"]),
-    scalars,
+    st.sampled_from(["a", "b", "c", "/d/e", "/d/f", "h", "j", "k", "/l/1/m", "/o/a", "/p/a", "/p/q", "r", "t", "/h/0", "w", "s", "/w/1"]),
+    scalars | arrays,
 )
-def test_any_layout_at_all_is_edited_safely_or_not_at_all(text: str, key: str, value: Scalar) -> None:
+def test_any_layout_at_all_is_edited_safely_or_not_at_all(text: str, key: str, value: FlagValue) -> None:
     """ruamel.yaml, asked anew, finds every other value as it was."""
     try:
         edited = edit(text, {key: value})
@@ -306,9 +346,10 @@ def test_any_layout_at_all_is_edited_safely_or_not_at_all(text: str, key: str, v
         return  # the oracle refuses more than we do: tags of one's own, keys and anchors twice
     after = new(edited)
     place = key if key.startswith("/") else "/" + key
-    assert {*places(after)} == {*places(before), place}
+    others = {other for other in places(before) if other != place and not other.startswith(f"{place}/")}
+    assert {other for other in places(after) if other != place and not other.startswith(f"{place}/")} == others
     assert same(_at(after, place), value)
-    assert all(repr(_at(after, other)) == repr(_at(before, other)) for other in places(before) if other != place)
+    assert all(repr(_at(after, other)) == repr(_at(before, other)) for other in others)
 
 
 def _at(tree: Any, pointer: str) -> Any:

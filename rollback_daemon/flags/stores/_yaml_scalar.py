@@ -12,7 +12,7 @@ from ruamel.yaml.nodes import ScalarNode
 from yaml import SafeLoader
 from yaml.nodes import ScalarNode as OldScalarNode
 
-from rollback_daemon.flags.store import Scalar
+from rollback_daemon.flags.store import FlagValue
 
 # plain text in block and in flow style, whatever comes after it
 _WORDS = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")
@@ -21,12 +21,14 @@ _BARE = re.compile(r"[\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufff
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 
 
-def rendered(value: Scalar, quotes: str | None) -> str:
-    """`value` as one line of YAML; text keeps `quotes` (`'` or `"`) if they can hold it, and gets quotes if it would be
+def rendered(value: FlagValue, quotes: str | None) -> str:
+    """`value` as one line of YAML, a list in brackets; text keeps `quotes` (`'` or `"`) if they can hold it, and gets quotes if it would be
     read as anything else.
     """
     if isinstance(value, str):
         return _text(value, quotes)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(rendered(element, quotes) for element in value)}]"
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     return _float(value) if isinstance(value, float) else str(value)

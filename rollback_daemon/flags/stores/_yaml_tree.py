@@ -16,7 +16,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from rollback_daemon.flags.store import Scalar
+from rollback_daemon.flags.store import FlagValue, Scalar
 from rollback_daemon.flags.text_format import FormatError, Tokens, line_of, name_of
 
 _TAG = "tag:yaml.org,2002:"
@@ -44,6 +44,7 @@ class Tree:
 
     def __init__(self, text: str, root: Node | None, aliases: dict[tuple[Node, Node | int], tuple[int, int]], loader: YAML) -> None:
         self.text = text
+        self.readable = text.translate(_BROKEN_BYTES)
         self.root = root
         self._aliases = aliases
         self._loader = loader
@@ -82,19 +83,35 @@ class Tree:
             node = member.node
         return node
 
-    def scalar(self, way: Tokens, node: Node) -> Scalar:
-        """The single value of `node`; a date is the text that it was written as."""
-        if not isinstance(node, ScalarNode):
-            kind = "a mapping" if isinstance(node, MappingNode) else "a sequence"
-            raise FormatError(f'"{name_of(way)}" holds {kind}, not a single value: name a value inside it', self._line(node))
-        kind = str(node.tag).removeprefix(_TAG)
+    def value(self, way: Tokens, node: Node) -> FlagValue:
+        """The single value of `node`, or its list of them; a date is the text that it was written as."""
+        if isinstance(node, MappingNode):
+            raise FormatError(f'"{name_of(way)}" holds a mapping, not a single value: name a value inside it', self._line(node))
+        if isinstance(node, SequenceNode) and not all(isinstance(element, ScalarNode) for element in node.value):
+            raise FormatError(f'"{name_of(way)}" holds a list of more than single values: name a value inside it', self._line(node))
         try:
-            return self._constructed(kind, node)
+            if isinstance(node, SequenceNode) and str(node.tag) == _TAG + "seq":
+                return tuple(map(self.single, node.value))
+            return self.single(node)
         except (KeyError, ValueError):
             raise FormatError(
                 f'"{name_of(way)}" holds a value of a type that is no flag: write text, a number or a boolean',
                 self._line(node),
             ) from None
+
+    def single(self, node: Node) -> Scalar:
+        """The value of a scalar. Raises KeyError or ValueError for a type that is none of ours."""
+        return self._constructed(str(node.tag).removeprefix(_TAG), node)
+
+    def content_end(self, member: Member) -> int:
+        """Where the content of a member ends, before blank lines and comments behind it."""
+        node = member.node
+        if member.is_alias or isinstance(node, ScalarNode):
+            block = isinstance(node, ScalarNode) and node.style in {"|", ">"} and not member.is_alias
+            return len(self.text[: member.end].rstrip()) if block else member.end
+        if not isinstance(node, MappingNode | SequenceNode) or node.flow_style:
+            return member.end
+        return self.content_end(list(self.members(node))[-1])
 
     def members(self, node: Node) -> Iterator[Member]:
         """The members of a mapping or sequence in their order."""
@@ -135,7 +152,7 @@ class Tree:
             if is_merge(key):
                 yield from value.value if isinstance(value, SequenceNode) else [value]
 
-    def _constructed(self, kind: str, node: ScalarNode) -> Scalar:
+    def _constructed(self, kind: str, node: Node) -> Scalar:
         constructor = self._loader.constructor
         construct = {
             "str": lambda _: str(node.value),

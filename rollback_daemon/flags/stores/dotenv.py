@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from dotenv.parser import Binding, parse_stream
 
-from rollback_daemon.flags.store import Scalar
+from rollback_daemon.flags.store import FlagValue
 from rollback_daemon.flags.text_format import FormatError, Splice, check_text, line_of, newline_of, spliced
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
@@ -24,10 +24,12 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")  # neither sh nor python-dotenv s
 _DOUBLE_ESCAPES = {"\\": "\\\\", '"': '\\"', "\r": "\\r"}
 
 
-def check(key: str, value: Scalar) -> str | None:
+def check(key: str, value: FlagValue) -> str | None:
     """See `Format.check`: names as an environment has them, values that are text without NUL."""
     if not _KEY.fullmatch(key):
         return f'"{key}" is no dotenv key: use letters, digits, "_" and ".", and begin with a letter or "_"'
+    if isinstance(value, list | tuple):
+        return "a dotenv file knows text only, no lists: write it as one text, in the way that its reader takes apart"
     if not isinstance(value, str):
         return "dotenv values are text: quote it"
     if "\0" in value:
@@ -35,13 +37,15 @@ def check(key: str, value: Scalar) -> str | None:
     return check_text(value, "value")
 
 
-def values(text: str, keys: Collection[str]) -> dict[str, Scalar]:
+def values(text: str, keys: Collection[str]) -> dict[str, FlagValue]:
     """See `Format.values`. Of a key that stands there twice, the later counts; a key without `=` is None."""
-    found: dict[str, Scalar] = {line.binding.key: line.binding.value for line in _lines(text, keys) if line.binding.key in keys and line.binding.key}
+    found: dict[str, FlagValue] = {
+        line.binding.key: line.binding.value for line in _lines(text, keys) if line.binding.key in keys and line.binding.key
+    }
     return found
 
 
-def edit(text: str, changes: Mapping[str, Scalar]) -> str:
+def edit(text: str, changes: Mapping[str, FlagValue]) -> str:
     """See `Format.edit`. Every occurrence of a key is set; a missing key becomes a last line."""
     lines = list(_lines(text, changes))
     splices = [line.setting(_text(changes[line.binding.key])) for line in lines if line.binding.key in changes and line.binding.key]
@@ -106,7 +110,7 @@ def _refuse_broken(text: str, start: int, binding: Binding, keys: Collection[str
         raise FormatError(f'the value of "{key}" cannot be parsed: close its quotes', line_of(text, begin))
 
 
-def _proven(before: list[_Line], edited: str, changes: Mapping[str, Scalar]) -> str:
+def _proven(before: list[_Line], edited: str, changes: Mapping[str, FlagValue]) -> str:
     """An open quote somewhere takes the next quote for its own end: then a new one would change other lines."""
     after = list(_lines(edited, ()))
     if _others(before, changes) != _others(after, changes) or values(edited, changes) != changes:
@@ -115,7 +119,7 @@ def _proven(before: list[_Line], edited: str, changes: Mapping[str, Scalar]) -> 
     return edited
 
 
-def _others(lines: list[_Line], changes: Mapping[str, Scalar]) -> list[tuple[str | None, str | None]]:
+def _others(lines: list[_Line], changes: Mapping[str, FlagValue]) -> list[tuple[str | None, str | None]]:
     return [(line.binding.key, line.binding.value) for line in lines if line.binding.key not in changes]
 
 
@@ -130,7 +134,7 @@ def _appended(text: str, lines: list[_Line], missing: Mapping[str, str]) -> str:
     return newline.join([*added, ""]) if complete else newline.join(["", *added])
 
 
-def _text(value: Scalar) -> str:
+def _text(value: FlagValue) -> str:
     if not isinstance(value, str):
         raise FormatError("dotenv values are text: quote it")
     return value

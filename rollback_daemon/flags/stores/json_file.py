@@ -1,7 +1,7 @@
 """Flags in a JSON file: top-level keys, or places named by a JSON Pointer.
 
-Lives here: finding the characters of one value with the json module's own decoder, and splicing it. Must not live here:
-files, dumping a whole document.
+Lives here: finding the characters of one value, or of a list of them, with the json module's own decoder, and splicing it.
+Must not live here: files, dumping a whole document.
 """
 
 import json
@@ -9,7 +9,8 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from rollback_daemon.flags.store import Scalar, same
+from rollback_daemon.flags.array_layout import Element, relaid
+from rollback_daemon.flags.store import FlagValue, same
 from rollback_daemon.flags.text_format import (
     FormatError,
     Span,
@@ -28,30 +29,29 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _decoder = json.JSONDecoder()
 
 
-def check(key: str, value: Scalar) -> str | None:
+def check(key: str, value: FlagValue) -> str | None:
     """See `Format.check`."""
     return check_tree(key, value)
 
 
-def values(text: str, keys: Collection[str]) -> dict[str, Scalar]:
+def values(text: str, keys: Collection[str]) -> dict[str, FlagValue]:
     """See `Format.values`. Of a key that stands there twice, the later counts."""
     document = _Document(text)
     found = {key: document.find(tokens(key)) for key in keys}
-    return {key: document.scalar(tokens(key), span) for key, span in found.items() if span}
+    return {key: document.value(tokens(key), span) for key, span in found.items() if span}
 
 
-def edit(text: str, changes: Mapping[str, Scalar]) -> str:
+def edit(text: str, changes: Mapping[str, FlagValue]) -> str:
     """See `Format.edit`. A missing key is added to the object that it belongs to, which must be there."""
     document = _Document(text)
     splices: list[Splice] = []
     added: dict[int, list[tuple[str, str]]] = {}
     for way, value in targets(changes).items():
-        rendered = json.dumps(value, ensure_ascii=text.isascii())
         span = document.find(way)
         if span is None:
-            added.setdefault(document.parent(way), []).append((json.dumps(way[-1], ensure_ascii=text.isascii()), rendered))
-        elif not same(document.scalar(way, span), value):
-            splices.append(Splice(span.start, span.end, rendered))
+            added.setdefault(document.parent(way), []).append((document.dumped(way[-1]), document.dumped(value)))
+        elif not same(document.value(way, span), value):
+            splices.append(Splice(span.start, span.end, document.replacement(span, value)))
     for start, items in added.items():
         splices.append(added_members(text, start, [member.span for member in document.members(start)], items))
     return spliced(text, splices)
@@ -100,16 +100,30 @@ class _Document:
             raise FormatError(f'"{name_of(way)}" cannot be added: its parent is no object', line_of(self._text, start))
         return start
 
-    def scalar(self, way: Tokens, span: Span) -> Scalar:
-        """The single value that stands at `span`."""
-        kind = {"{": "an object", "[": "an array"}.get(self._text[span.start])
+    def value(self, way: Tokens, span: Span) -> FlagValue:
+        """The single value, or the list of single values, that stands at `span`."""
+        value = _decoder.raw_decode(self._text, span.start)[0]
+        kind = "an object, not a single value" if isinstance(value, dict) else None
+        if isinstance(value, list) and any(isinstance(element, dict | list) for element in value):
+            kind = "an array of more than single values"
         if kind:
-            raise FormatError(
-                f'"{name_of(way)}" holds {kind}, not a single value: name a value inside it',
-                line_of(self._text, span.start),
-            )
-        value: Scalar = _decoder.raw_decode(self._text, span.start)[0]
-        return value
+            raise FormatError(f'"{name_of(way)}" holds {kind}: name a value inside it', line_of(self._text, span.start))
+        return tuple(value) if isinstance(value, list) else value
+
+    def dumped(self, value: FlagValue) -> str:
+        """`value` in one line, in the characters that the text has."""
+        return json.dumps(value, ensure_ascii=self._text.isascii())
+
+    def replacement(self, span: Span, value: FlagValue) -> str:
+        """What to write in the place of the value at `span`."""
+        if not isinstance(value, list | tuple):
+            return self.dumped(value)
+        comma = "," if self._text[span.key_end : span.start] == ":" else ", "
+        old = [Element(_decoder.raw_decode(self._text, one.start)[0], one.start, one.end) for one in self._elements(span.start)]
+        return relaid(self._text, span.start, span.end, old, value, self.dumped, comma)
+
+    def _elements(self, start: int) -> list[Span]:
+        return [member.span for member in self.members(start)] if self._text[start] == "[" else []
 
 
 def _validate(text: str) -> None:

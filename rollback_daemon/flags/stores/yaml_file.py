@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from rollback_daemon.flags.store import Scalar, same
+from rollback_daemon.flags.store import FlagValue, same
+from rollback_daemon.flags.stores._yaml_list import replaced
 from rollback_daemon.flags.stores._yaml_proof import Proof
 from rollback_daemon.flags.stores._yaml_scalar import rendered
 from rollback_daemon.flags.stores._yaml_tree import Member, Tree, key_of, parse
@@ -34,23 +35,23 @@ _BLOCK = re.compile(r"[|>][^\s#]*[ \t]*(?P<comment>#[^\r\n]*)?")
 _REST_OF_LINE = re.compile(r"[^\r\n]*")
 
 
-def check(key: str, value: Scalar) -> str | None:
+def check(key: str, value: FlagValue) -> str | None:
     """See `Format.check`."""
     return check_tree(key, value)
 
 
-def values(text: str, keys: Collection[str]) -> dict[str, Scalar]:
+def values(text: str, keys: Collection[str]) -> dict[str, FlagValue]:
     """See `Format.values`. Aliases and merge keys are followed; a key that stands twice in one mapping is an error."""
     tree = parse(text)
     found = {key: tree.get(tokens(key)) for key in keys}
-    return {key: tree.scalar(tokens(key), node) for key, node in found.items() if node is not None}
+    return {key: tree.value(tokens(key), node) for key, node in found.items() if node is not None}
 
 
-def edit(text: str, changes: Mapping[str, Scalar]) -> str:
+def edit(text: str, changes: Mapping[str, FlagValue]) -> str:
     """See `Format.edit`. A missing key is added to the mapping that it belongs to, which must be there."""
     tree = parse(text)
     splices: list[Splice] = []
-    added: dict[Node | None, dict[str, Scalar]] = {}
+    added: dict[Node | None, dict[str, FlagValue]] = {}
     wanted = {way: value for way, value in targets(changes).items() if not _is_there(tree, way, value)}
     for way, value in wanted.items():
         parent = tree.parent(way)
@@ -59,14 +60,14 @@ def edit(text: str, changes: Mapping[str, Scalar]) -> str:
             _require_mapping(tree, way, parent)
             added.setdefault(parent, {})[way[-1]] = value
         else:
-            splices.append(_replacement(tree, member, value))
+            splices += _replacements(tree, member, value)
     splices += [_addition(tree, parent, items) for parent, items in added.items()]
     return _proven(tree, spliced(text, splices), wanted)
 
 
-def _is_there(tree: Tree, way: Tokens, value: Scalar) -> bool:
+def _is_there(tree: Tree, way: Tokens, value: FlagValue) -> bool:
     node = tree.get(way)
-    return node is not None and same(tree.scalar(way, node), value)
+    return node is not None and same(tree.value(way, node), value)
 
 
 def _require_mapping(tree: Tree, way: Tokens, parent: Node | None) -> None:
@@ -74,7 +75,7 @@ def _require_mapping(tree: Tree, way: Tokens, parent: Node | None) -> None:
         raise FormatError(f'"{name_of(way)}" cannot be added: its parent is no mapping', line_of(tree.text, parent.start_mark.index))
 
 
-def _proven(tree: Tree, text: str, wanted: Mapping[Tokens, Scalar]) -> str:
+def _proven(tree: Tree, text: str, wanted: Mapping[Tokens, FlagValue]) -> str:
     try:
         edited = parse(text)
         proven = Proof().holds(tree.root, edited.root, frozenset(wanted)) and all(_is_there(edited, way, value) for way, value in wanted.items())
@@ -86,7 +87,13 @@ def _proven(tree: Tree, text: str, wanted: Mapping[Tokens, Scalar]) -> str:
     return text
 
 
-def _replacement(tree: Tree, member: Member, value: Scalar) -> Splice:
+def _replacements(tree: Tree, member: Member, value: FlagValue) -> list[Splice]:
+    if isinstance(member.node, SequenceNode) and not member.is_alias:
+        return replaced(tree, member, member.node, value)
+    return [_replacement(tree, member, value)]
+
+
+def _replacement(tree: Tree, member: Member, value: FlagValue) -> Splice:
     """Put `value` in the place of a scalar or an alias, keeping its anchor and, for text, its quotes."""
     old = tree.text[member.start : member.end]
     style = member.node.style if isinstance(member.node, ScalarNode) and not member.is_alias else None
@@ -125,7 +132,7 @@ def _around_block(core: str) -> str:
     return comment + tail[min((tail.find(end) for end in "\r\n" if end in tail), default=len(tail)) :]
 
 
-def _addition(tree: Tree, parent: Node | None, items: Mapping[str, Scalar]) -> Splice:
+def _addition(tree: Tree, parent: Node | None, items: Mapping[str, FlagValue]) -> Splice:
     members = list(tree.members(parent)) if parent is not None else []
     if isinstance(parent, MappingNode) and parent.flow_style:
         return _flow_addition(tree, parent, members, items)
@@ -135,12 +142,12 @@ def _addition(tree: Tree, parent: Node | None, items: Mapping[str, Scalar]) -> S
         complete = not tree.text or tree.text.endswith("\n")
         return Splice(len(tree.text), len(tree.text), newline.join([*lines, ""] if complete else ["", *lines]))
     column = parent.value[0][0].start_mark.column
-    rest = _REST_OF_LINE.match(tree.text, _end(tree, members[-1]))
+    rest = _REST_OF_LINE.match(tree.text, tree.content_end(members[-1]))
     index = rest.end() if rest else len(tree.text)
     return Splice(index, index, "".join(newline + " " * column + line for line in lines))
 
 
-def _flow_addition(tree: Tree, parent: Node, members: list[Member], items: Mapping[str, Scalar]) -> Splice:
+def _flow_addition(tree: Tree, parent: Node, members: list[Member], items: Mapping[str, FlagValue]) -> Splice:
     spans = [Span(m.key.start_mark.index, m.key.end_mark.index, m.start, m.end) for m in members if m.key is not None]
     quotes = next((m.key.style for m in members if isinstance(m.key, ScalarNode) and key_of(m.key) is not None), None)
     opening = tree.text.index("{", parent.start_mark.index)
@@ -151,14 +158,3 @@ def _flow_addition(tree: Tree, parent: Node, members: list[Member], items: Mappi
         [(rendered(key, quotes), rendered(value, quotes)) for key, value in items.items()],
         colon=": ",
     )
-
-
-def _end(tree: Tree, member: Member) -> int:
-    """Where the content of a member ends, before blank lines and comments behind it."""
-    node = member.node
-    if member.is_alias or isinstance(node, ScalarNode):
-        block = isinstance(node, ScalarNode) and node.style in {"|", ">"} and not member.is_alias
-        return len(tree.text[: member.end].rstrip()) if block else member.end
-    if not isinstance(node, MappingNode | SequenceNode) or node.flow_style:
-        return member.end
-    return _end(tree, list(tree.members(node))[-1])
