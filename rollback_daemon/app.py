@@ -18,8 +18,10 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from rollback_daemon import __version__, config
 from rollback_daemon.clock import Clock, SystemClock
-from rollback_daemon.errors import ConfigurationError, JournalUnavailable
+from rollback_daemon.config import Loaded
+from rollback_daemon.errors import ConfigurationError, JournalUnavailable, Problem
 from rollback_daemon.faces import systemd
+from rollback_daemon.faces.http.access import Access, Entry
 from rollback_daemon.faces.http.server import WebServer
 from rollback_daemon.faces.metrics import Metrics, RolloutCollector
 from rollback_daemon.guard import Guard
@@ -31,13 +33,14 @@ _BEAT = 0.25  # seconds between looks at signals and lease
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the command line of `rollbackd run` says."""
+    """What the command line of `rollbackd run` says. An empty `external_url` is the address that is listened on."""
 
     config_file: Path
     storage_url: str
     host: str
     port: int
     external_url: str
+    web_config_file: Path | None = None
 
 
 class Daemon:
@@ -52,11 +55,13 @@ class Daemon:
         for collector in (GCCollector, PlatformCollector, ProcessCollector):
             collector(registry=registry)
         self._metrics = Metrics(registry)
-        loaded = config.load(settings.config_file)
+        self._access = Access(settings.web_config_file)
+        loaded, entry = self._read()
+        self._admit(loaded, entry)
         self._lease = lease_for(settings.storage_url)
         self._lease_unknown = False
         self._journal = Journal.open(settings.storage_url, last_resort=self._last_resort, observe=self._metrics.journal_append.observe)
-        self.guard = Guard(self._journal, self._metrics, self._clock, settings.external_url)
+        self.guard = Guard(self._journal, self._metrics, self._clock, settings.external_url or self._own_url())
         self.guard.load(loaded)
         registry.register(RolloutCollector(lambda: self.guard.watches if self.guard.active else ()))
         self._loaded_well()
@@ -68,7 +73,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_reload)
-        web = WebServer(self.guard, self._metrics.registry, self.reload, self._settings.host, self._settings.port)
+        web = WebServer(self.guard, self._metrics.registry, self.reload, self._access, self._settings.host, self._settings.port)
         web.start()
         self._log.info("started", version=__version__, address=web.address, rollouts=[watch.rollout.name for watch in self.guard.watches])
         try:
@@ -82,19 +87,52 @@ class Daemon:
             self._journal.close()
 
     def reload(self) -> None:
-        """Load the configuration and all rule files again. Raises ConfigurationError, and leaves what is running alone, if anything is wrong."""
+        """Load the configuration, all rule files and the web configuration again.
+
+        Raises ConfigurationError, and leaves what is running alone, if anything is wrong.
+        """
         with self._reloading:
             systemd.reloading()
             try:
-                self.guard.load(config.load(self._settings.config_file))
+                loaded, entry = self._read()
+                self.guard.load(loaded)
             except ConfigurationError as error:
                 self._metrics.reload_ok.set(0)
                 self._log.error("the configuration was not reloaded; the one before stays", problems=[str(problem) for problem in error.problems])
                 raise
             finally:
                 systemd.notify(READY="1")
+            self._admit(loaded, entry)
             self._loaded_well()
             self._log.info("reloaded", rollouts=[watch.rollout.name for watch in self.guard.watches])
+
+    def _read(self) -> tuple[Loaded, Entry]:
+        """The configuration and the web configuration, as they are now. Raises ConfigurationError with the mistakes of both."""
+        problems: list[Problem] = []
+        loaded: Loaded | None = None
+        entry: Entry | None = None
+        try:
+            loaded = config.load(self._settings.config_file)
+        except ConfigurationError as error:
+            problems += error.problems
+        try:
+            entry = self._access.read()
+        except ConfigurationError as error:
+            problems += error.problems
+        if loaded is None or entry is None:
+            raise ConfigurationError(problems)
+        return loaded, entry
+
+    def _admit(self, loaded: Loaded, entry: Entry) -> None:
+        self._access.take(entry)
+        self._access.open_reading = loaded.configuration.web.open_reading
+        if entry.web.users and entry.context is None and self._settings.host not in {"127.0.0.1", "::1", "localhost"}:
+            self._log.warning("passwords cross the network as they are; add tls_server_config to the web configuration")
+
+    def _own_url(self) -> str:
+        """Where people reach the daemon, as far as it knows."""
+        host = "localhost" if self._settings.host in {"0.0.0.0", "::"} else self._settings.host  # noqa: S104 (told apart, not bound)
+        return f"{self._access.scheme}://{f'[{host}]' if ':' in host else host}:{self._settings.port}"
 
     def _live(self) -> int:
         said_passive = False

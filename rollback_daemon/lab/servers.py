@@ -65,8 +65,11 @@ class Server:
     """A command that listens on a free port of 127.0.0.1; as a context manager it runs inside the `with`.
 
     `command` is told the port and gives the argument list. The server counts as started when `GET ready` answers with
-    2xx; `deadline` says how many seconds that may take. What it prints goes to `NAME.log` in its folder.
+    2xx; `deadline` says how many seconds that may take. What it prints goes to `NAME.log` in its folder. A subclass
+    may speak another `scheme`, and say otherwise how it `answers`.
     """
+
+    scheme = "http"
 
     def __init__(
         self,
@@ -104,7 +107,7 @@ class Server:
     @property
     def url(self) -> str:
         """`http://127.0.0.1:PORT`, without a slash at the end."""
-        return f"http://{self.address}"
+        return f"{self.scheme}://{self.address}"
 
     @property
     def pid(self) -> int:
@@ -167,6 +170,10 @@ class Server:
         """Send it any other signal, for instance SIGHUP."""
         self._running().send_signal(number)
 
+    def answers(self, url: str) -> bool:
+        """Whether a GET of `url` is answered with 2xx."""
+        return _answers(url)
+
     def log_tail(self, lines: int = _LOG_TAIL) -> str:
         """The last lines printed since the latest start."""
         return "\n".join(self._printed().splitlines()[-lines:])
@@ -190,9 +197,9 @@ class Server:
 
     def _came_up(self, port: int) -> bool:
         """True when ready, False when the port was taken by somebody else meanwhile; anything else raises."""
-        url = f"http://127.0.0.1:{port}{self._ready}"
+        url = f"{self.scheme}://127.0.0.1:{port}{self._ready}"
         try:
-            wait_until(lambda: not self.running or _answers(url), url, self._deadline)
+            wait_until(lambda: not self.running or self.answers(url), url, self._deadline)
         except LabError:
             raise self._failure(f"was not ready within {self._deadline:g}s: no 2xx answer from {url}") from None
         if self.running:

@@ -9,6 +9,7 @@ import typer
 def run(
     config_file: Annotated[Path, typer.Option("--config.file", help="The daemon's configuration.")] = Path("rollbackd.yml"),
     listen: Annotated[str, typer.Option("--web.listen-address", help="HOST:PORT of API and metrics.")] = "127.0.0.1:9811",
+    web_config: Annotated[Path | None, typer.Option("--web.config.file", help="TLS and users, as Prometheus' exporters have them.")] = None,
     external_url: Annotated[str, typer.Option("--web.external-url", help="Where people reach the daemon; used in links.")] = "",
     storage: Annotated[str, typer.Option("--storage.url", help="The journal's database.")] = "sqlite:///rollbackd.db",
     level: Annotated[str, typer.Option("--log.level", help="debug, info, warn or error.")] = "info",
@@ -25,8 +26,7 @@ def run(
     configure(level, log_format)
     from rollback_daemon import app
 
-    shown = external_url or f"http://{'localhost' if host in {'', '0.0.0.0', '::'} else host}:{port}"  # noqa: S104 (told apart, not bound)
-    raise typer.Exit(app.run(app.Settings(config_file.absolute(), storage, host, port, shown)))
+    raise typer.Exit(app.run(app.Settings(config_file.absolute(), storage, host, port, external_url, web_config and web_config.absolute())))
 
 
 def _address(listen: str) -> tuple[str, int]:

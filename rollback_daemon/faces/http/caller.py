@@ -1,37 +1,97 @@
-"""Who is calling. Until there is a login, only programs on this very machine may change anything, and the kernel says whose they are.
+"""Who is calling, and whether he may change anything: by his login or client certificate, or else by what the kernel says of his socket.
 
-A name in a request's body is worth nothing. The owner of the calling socket stands in /proc/net/tcp; a browser that was led here by another
-site is told by its Origin and Host headers.
+Where the web configuration asks for logins or client certificates, whoever has shown one may change things, from anywhere; a login comes before
+a certificate when both are there, as the person at the keyboard comes before the machine. Where it asks for neither, only programs on this very
+machine may, under the name of the owner of their socket in /proc/net/tcp. A name in a request's body is worth nothing; and a browser that was
+led here by another site is told by its Origin and Host headers. Must not live here: how a login is checked (`login`, `tls`).
 """
 
 import ipaddress
 import pwd
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+CALLER = "caller"
+"""Where the `Caller` stands in the state of a request; absent where nobody is asked who he is."""
+CHALLENGE = {"www-authenticate": 'Basic realm="rollbackd", charset="UTF-8"'}
+"""The headers that go with every 401."""
+
 _LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
+_PROXIES = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 _ESTABLISHED = "01"
+_OTHER_SITE = "the request was made by a page of another site; changing is refused"
 
 
 class NotAllowedError(Exception):
     """The caller may not change anything; says why, and what would be allowed."""
 
 
+class NotAuthenticatedError(Exception):
+    """The caller may read, and must say who he is to change anything. Answered with 401 and CHALLENGE."""
+
+
+class Way(Enum):
+    """How callers say who they are."""
+
+    LOGIN = "login"
+    CERTIFICATE = "certificate"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who was let in; `name` is None for one who has not said, and may only read. `way`: how he said, or must say."""
+
+    name: str | None
+    way: Way
+
+
 def identify(request: Request, proc: Path = Path("/proc")) -> str:
-    """The caller's name on this machine. Raises NotAllowedError for a caller from elsewhere, or one that may be led by another site."""
+    """The name of whoever asks for a change: of the user who logged in, else of the client certificate, else (where neither is asked for) of
+    the owner of the calling socket on this machine.
+
+    Raises NotAuthenticatedError where a login is asked for and not given. Raises NotAllowedError for a caller without the certificate that is
+    asked for, one from elsewhere where nobody can say who he is, and one that may be led by another site.
+    """
+    caller: Caller | None = request.scope.get("state", {}).get(CALLER)
+    if caller is None:
+        return _on_this_machine(request, proc)
+    if caller.name is None and caller.way is Way.LOGIN:
+        raise NotAuthenticatedError("changing needs a login: a user name and a password")
+    if caller.name is None:
+        raise NotAllowedError("changing needs a client certificate with a common name, or an e-mail or DNS name")
+    if caller.way is Way.CERTIFICATE and _came_through_proxy(request):
+        raise NotAllowedError("the request came through a proxy, whose certificate does not say who asks; connect directly")
+    origin = request.headers.get("origin")
+    if origin and not _is_own_page(origin, request.headers.get("host", "")):
+        raise NotAllowedError(_OTHER_SITE)
+    return caller.name
+
+
+def _on_this_machine(request: Request, proc: Path) -> str:
     client = request.client
     if client is None or not _is_loopback(client.host):
         raise NotAllowedError("changing is allowed from this machine only (connect to 127.0.0.1); reading is open")
-    if any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via")):
+    if _came_through_proxy(request):
         raise NotAllowedError("the request came through a proxy; changing is allowed from this machine only")
     host, origin = request.headers.get("host", ""), request.headers.get("origin")
-    if _name(host) not in _LOOPBACK_NAMES or (origin and origin.partition("://")[2] != host):
-        raise NotAllowedError("the request was made by a page of another site; changing is refused")
+    if _name(host) not in _LOOPBACK_NAMES or (origin and not _is_own_page(origin, host)):
+        raise NotAllowedError(_OTHER_SITE)
     return _owner((client.host, client.port), _port(request), proc) or f"somebody on {client.host}"
+
+
+def _came_through_proxy(request: Request) -> bool:
+    return any(name in request.headers for name in _PROXIES)
+
+
+def _is_own_page(origin: str, host: str) -> bool:
+    """Whether a page of the daemon itself asks, at the address that it was called by."""
+    return origin.partition("://")[2] == host
 
 
 def _name(host: str) -> str | None:

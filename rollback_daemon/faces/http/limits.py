@@ -14,8 +14,8 @@ BODY_BYTES = 64 * 1024
 HEADER_BYTES = 16 * 1024
 CONNECTIONS = 200
 BACKLOG = 16  # small: so many are accepted in one go, before any of them can be refused
-_PATIENCE = 10.0  # seconds for a request's header, and again for its body
-_READING = 30.0  # seconds that an answer may lie unread
+PATIENCE = 10.0  # seconds for a request's header, and again for its body
+READING = 30.0  # seconds that an answer may lie unread
 
 
 def connection_cap() -> int:
@@ -39,7 +39,7 @@ class BodyLimit:
             await _TOO_LONG(scope, receive, send)
             return
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(PATIENCE):
                 body = await _read(receive)
         except TimeoutError:
             await _TOO_SLOW(scope, receive, send)
@@ -84,12 +84,13 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return next_message
 
 
-def _refusal(status: int, error: str, **headers: str) -> JSONResponse:
+def refusal(status: int, error: str, **headers: str) -> JSONResponse:
+    """A no in the shape that every answer of the API has which is not a success."""
     return JSONResponse({"error": error, "reasons": [], "unknown": False}, status, headers=headers)
 
 
-_TOO_LONG = _refusal(413, f"a request's body may have {BODY_BYTES} bytes at most")
-_TOO_SLOW = _refusal(408, f"the request's body did not come within {_PATIENCE:g} s", connection="close")
+_TOO_LONG = refusal(413, f"a request's body may have {BODY_BYTES} bytes at most")
+_TOO_SLOW = refusal(408, f"the request's body did not come within {PATIENCE:g} s", connection="close")
 
 
 class Patience(H11Protocol):
@@ -100,10 +101,19 @@ class Patience(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Takes the connection, or ends it at once when there are too many."""
-        if len(self.connections) >= connection_cap():
-            self.transport = transport
-            transport.abort()
-            return
+        if self.admitted(transport):
+            self.begin(transport)
+
+    def admitted(self, transport: asyncio.Transport) -> bool:
+        """Whether there is room for one more; the connection is ended when there is none."""
+        if len(self.connections) < connection_cap():
+            return True
+        self.transport = transport
+        transport.abort()
+        return False
+
+    def begin(self, transport: asyncio.Transport) -> None:
+        """Speak HTTP from here on."""
         super().connection_made(transport)
         self._await_request()
 
@@ -126,7 +136,7 @@ class Patience(H11Protocol):
     def pause_writing(self) -> None:
         """The caller does not read; it has half a minute to begin."""
         super().pause_writing()
-        self._unread = self._unread or self.loop.call_later(_READING, self.transport.abort)
+        self._unread = self._unread or self.loop.call_later(READING, self.transport.abort)
 
     def resume_writing(self) -> None:
         """The caller reads."""
@@ -138,7 +148,7 @@ class Patience(H11Protocol):
         if busy or self.transport.is_closing():
             self._stop_waiting()
         elif self._request is None:
-            self._request = self.loop.call_later(_PATIENCE, self.transport.abort)
+            self._request = self.loop.call_later(PATIENCE, self.transport.abort)
 
     def _stop_waiting(self) -> None:
         if self._request is not None:

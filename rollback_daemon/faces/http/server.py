@@ -8,15 +8,19 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from rollback_daemon.errors import ConfigurationError, Problem
+from rollback_daemon.faces.http.access import Access
 from rollback_daemon.faces.http.api import build
 from rollback_daemon.faces.http.limits import BACKLOG, HEADER_BYTES, BodyLimit, Patience
+from rollback_daemon.faces.http.login import Gate
+from rollback_daemon.faces.http.tls import handshaking
+from rollback_daemon.faces.http.turned_away import TurnedAway
 from rollback_daemon.guard import Guard
 
 
 class WebServer:
-    """Serves the API. Raises ConfigurationError when the address cannot be bound."""
+    """Serves the API to whom `access` lets in. Raises ConfigurationError when the address cannot be bound."""
 
-    def __init__(self, guard: Guard, registry: CollectorRegistry, reload: Callable[[], None], host: str, port: int) -> None:
+    def __init__(self, guard: Guard, registry: CollectorRegistry, reload: Callable[[], None], access: Access, host: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -25,9 +29,10 @@ class WebServer:
         except OSError as error:
             self._socket.close()
             raise ConfigurationError([Problem("--web.listen-address", 0, 0, "", f"{host}:{port} cannot be bound: {error.strerror}")]) from error
+        self._scheme = access.scheme
         settings = uvicorn.Config(
-            BodyLimit(build(guard, registry, reload)),
-            http=Patience,
+            Gate(BodyLimit(build(guard, registry, reload)), access, TurnedAway(guard)),
+            http=handshaking(access.context) if access.scheme == "https" else Patience,
             ws="none",
             limit_concurrency=100,
             timeout_keep_alive=5,
@@ -47,7 +52,7 @@ class WebServer:
     def address(self) -> str:
         """Where it listens."""
         host, port = self._socket.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"{self._scheme}://[{host}]:{port}" if ":" in host else f"{self._scheme}://{host}:{port}"
 
     def start(self) -> None:
         """Serve from now on."""

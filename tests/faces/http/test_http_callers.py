@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import requests
 from starlette.requests import Request
@@ -14,6 +13,7 @@ from starlette.requests import Request
 from rollback_daemon.faces.http.caller import NotAllowedError, identify
 from rollback_daemon.lab.servers import PrometheusServer
 from tests.faces.http.bench import Bench
+from tests.faces.http.door import another_address
 
 HOLD = "/api/v1/rollouts/checkout/hold"
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -29,11 +29,7 @@ def open_to_all(told: PrometheusServer, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def own_address() -> str:
     """An address of this machine that is not the loopback one."""
-    every = [one.address for addresses in psutil.net_if_addrs().values() for one in addresses if one.family.name == "AF_INET"]
-    found = [one for one in every if not one.startswith("127.")]
-    if not found:
-        pytest.skip("this machine has no address but the loopback one")
-    return found[0]
+    return another_address()
 
 
 def test_from_another_address_one_may_read_and_not_change(open_to_all: Bench, own_address: str) -> None:

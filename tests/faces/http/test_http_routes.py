@@ -205,10 +205,23 @@ def test_the_openapi_document_is_whole(reading: Bench) -> None:
         "get /api/v1/rollouts/{rollout}",
         "get /api/v1/rollouts/{rollout}/explain",
         "get /api/v1/rollouts/{rollout}/history",
+        "get /api/v1/rollouts/{rollout}/scorecard",
+        "get /api/v1/rollouts/{rollout}/report",
+        "get /api/v1/rollouts/{rollout}/preflight",
         "post /api/v1/rollouts/{rollout}/promote",
         "post /api/v1/rollouts/{rollout}/rollback",
+        "post /api/v1/rollouts/{rollout}/restore",
+        "post /api/v1/rollouts/{rollout}/rehearse",
         "post /api/v1/rollouts/{rollout}/hold",
         "post /api/v1/rollouts/{rollout}/resume",
+        "post /api/v1/rollouts/{rollout}/propose",
+        "post /api/v1/rollouts/{rollout}/approve",
+        "post /api/v1/rollouts/{rollout}/reject",
+        "post /api/v1/rollouts/{rollout}/withdraw",
+        "post /api/v1/rollouts/{rollout}/resolve",
+        "post /api/v1/rollouts/{rollout}/handoff",
+        "post /api/v1/rollouts/{rollout}/checkpoint/{name}",
+        "post /api/v1/rollouts/{rollout}/evidence/{name}",
     }
     operations = [operation for item in document["paths"].values() for operation in item.values()]
     assert all(operation["summary"] and operation["description"] for operation in operations)
