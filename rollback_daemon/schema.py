@@ -1,4 +1,4 @@
-"""The field types that rule files and the daemon's configuration share: durations, limits, names, commands.
+"""The field types that rule files and the daemon's configuration share: durations, limits, names, addresses, commands.
 
 pydantic works at the edge only. Each type knows its own mistakes, with the remedy, and how it looks in a JSON Schema for editors.
 """
@@ -6,13 +6,15 @@ pydantic works at the edge only. Each type knows its own mistakes, with the reme
 import re
 from datetime import timedelta
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from rollback_daemon.durations import format_number, parse_duration, parse_quantity
+from rollback_daemon.durations import parse_duration, parse_quantity
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_QUORUM = re.compile(r"([0-9]{1,6}) of ([0-9]{1,6})")
 
 
 class Part(BaseModel):
@@ -59,15 +61,60 @@ def _limit(value: Any) -> Any:
     return value
 
 
-def _share(value: Any) -> float:
+def _part(value: Any) -> float | None:
+    """A number from 0 to 1, however it is written; None for anything else."""
     try:
-        share = parse_quantity(_limit(value), "ratio")
+        part = parse_quantity(_limit(value), "ratio")
     except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        hint = f"; did you mean {format_number(share)}%?" if 1 < share <= 100 and "%" not in str(value) else ""
-        raise ValueError(f"{_shown(value)} is no share of traffic; it must be from 0 to 1, or from 0% to 100%{hint}")
-    return share
+        return None
+    return part if 0 <= part <= 1 else None
+
+
+def _share(value: Any) -> float:
+    return _share_of(value, "no share of traffic")
+
+
+def _proportion(value: Any) -> float:
+    return _share_of(value, "no share")
+
+
+def _share_of(value: Any, what: str) -> float:
+    if (share := _part(value)) is not None:
+        return share
+    percent = isinstance(value, (int, float, str)) and _part(f"{value}%") is not None
+    hint = f"; did you mean {value}%?" if percent else ""
+    raise ValueError(f"{_shown(value)} is {what}; it must be from 0 to 1, or from 0% to 100%{hint}")
+
+
+def _url(url: str) -> str:
+    shown = "what stands here" if "@" in url else f'"{url}"'  # it may have a password in it
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{shown} is no address; begin it with http:// or https://")
+    try:
+        parts = urlsplit(url)
+        known = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        known = False
+    if not known or not url.isprintable() or " " in url:
+        raise ValueError(f"{shown} is no address; write it like http://host:8000/health")
+    return url
+
+
+def parse_quorum(text: str) -> tuple[int, int]:
+    """`3 of 5` as (3, 5). Raises ValueError for anything else, and where the first is not from 1 to the second."""
+    match = _QUORUM.fullmatch(text)
+    if match is None:
+        raise ValueError(f'"{text}" is no quorum; write it like 3 of 5')
+    need, of = int(match[1]), int(match[2])
+    if not 1 <= need <= of:
+        raise ValueError(f'"{text}" is no quorum; the first number must be from 1 to the second')
+    return need, of
+
+
+def _quorum(value: Any) -> tuple[int, int]:
+    if not isinstance(value, str):
+        raise ValueError("must be a quorum, like 3 of 5")
+    return parse_quorum(value)
 
 
 def _shown(value: Any) -> str:
@@ -86,7 +133,12 @@ Text = Annotated[str, AfterValidator(_text), Field(min_length=1)]
 Duration = Annotated[timedelta, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Interval = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive), WithJsonSchema(_DURATION_SCHEMA)]
 Limit = Annotated[Any, BeforeValidator(_limit), WithJsonSchema({"type": ["number", "string"], "examples": ["1%", "200ms", 3]})]
+Url = Annotated[str, AfterValidator(_url), Field(json_schema_extra={"pattern": "^https?://"})]
+Quorum = Annotated[
+    tuple[int, int], BeforeValidator(_quorum), WithJsonSchema({"type": "string", "pattern": f"^{_QUORUM.pattern}$", "examples": ["3 of 5"]})
+]
 Share = Annotated[float, BeforeValidator(_share), WithJsonSchema({"type": ["number", "string"], "examples": ["10%", 0.1]})]
+Proportion = Annotated[float, BeforeValidator(_proportion), WithJsonSchema({"type": ["number", "string"], "examples": ["99%", 0.99]})]
 
 
 class CommandPart(Part):

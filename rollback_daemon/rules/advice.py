@@ -1,4 +1,4 @@
-"""What `rollbackd check` says of a valid rollout: how each trigger is understood, and what tends to go wrong.
+"""What `rollbackd check` says of a valid rollout: how triggers and the way up are understood, and what tends to go wrong.
 
 A warning is a Problem with its place that does not keep the file from being used. Lives here: advice. Must not live here: mistakes (`build`).
 """
@@ -6,11 +6,13 @@ A warning is a Problem with its place that does not keep the file from being use
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from rollback_daemon.documents import Step, path_of
+from rollback_daemon.documents import Step
 from rollback_daemon.durations import format_duration, parse_duration
 from rollback_daemon.errors import Problem
 from rollback_daemon.rules import promql, templates
-from rollback_daemon.rules.model import BASELINE, ActionKind, Op, Rollout, Signal, Stage, Trigger
+from rollback_daemon.rules.advice_climb import climbing
+from rollback_daemon.rules.model import BASELINE, ActionKind, Condition, Op, Relative, Rollout, Signal, Stage, Trigger
+from rollback_daemon.rules.places import problem_at
 from rollback_daemon.rules.triggers import Threshold
 
 _SCRAPES = 4  # in the range of a rate: two must be there, one may be lost, and one falls outside
@@ -18,8 +20,12 @@ _Where = tuple[Step, ...]
 
 
 def understood(rollout: Rollout) -> list[str]:
-    """One line for each trigger: how its condition is read, for how long it must hold, what follows, and where it is armed."""
-    return [f"{trigger.name}: {_condition(rollout, trigger)}{_window(trigger)}; {_what_follows(rollout, trigger)}" for trigger in rollout.triggers]
+    """One line for each trigger: how its condition is read, for how long it must hold, what follows, and where it is armed.
+
+    Then one for each gate, and one for each stage that asks for approvals or anything else on record.
+    """
+    triggers = (f"{one.name}: {_condition(rollout, one)}{_window(one)}; {_what_follows(rollout, one)}" for one in rollout.triggers)
+    return [*triggers, *climbing(rollout)]
 
 
 def _condition(rollout: Rollout, trigger: Trigger) -> str:
@@ -62,19 +68,14 @@ def warnings(rollout: Rollout, scrape_interval: timedelta | None = None) -> list
     return sorted(set(found))
 
 
-def _at(rollout: Rollout, trail: _Where, text: str) -> Problem:
-    place = trail
-    while place and place not in rollout.places:
-        place = place[:-1]
-    return Problem(rollout.file, *rollout.places.get(place, (0, 0)), path_of(trail), text)
-
-
 def _expressions(rollout: Rollout) -> Iterator[tuple[_Where, Signal]]:
-    """Every signal where it is written down: under signals, or as the expression of a gate or a trigger."""
+    """Every query where it is written down: under signals, or as the expression of a gate or a trigger."""
+    written = {(signal.name, signal.expr) for signal in rollout.signals}
     for signal in rollout.signals:
-        yield ("signals", signal.name, "expr"), signal
+        if signal.expr:
+            yield ("signals", signal.name, "expr"), signal
     for index, gate in enumerate(rollout.gates):
-        if gate.signal not in rollout.signals:
+        if gate.signal.expr and (gate.signal.name, gate.signal.expr) not in written:
             yield ("gates", index, "expr"), gate.signal
     for index, trigger in enumerate(rollout.triggers):
         if isinstance(trigger.test, Threshold) and _is_pasted(rollout, trigger):
@@ -88,13 +89,15 @@ def _of_signals(rollout: Rollout) -> Iterator[Problem]:
     for trail, signal in _expressions(rollout):
         compares = promql.compares(signal.expr)
         if trail in evaluated and not compares:
-            yield _at(rollout, trail, "compares nothing, so every result is a breach, even 0; add a comparison, or a limit such as above: 0")
+            yield problem_at(rollout, trail, "compares nothing, so every result is a breach, even 0; add a comparison, or a limit such as above: 0")
         if trail not in evaluated and compares:
-            yield _at(rollout, trail, "leaves out series because of their values, and what it leaves out is no data here; compare by a limit alone")
+            yield problem_at(
+                rollout, trail, "leaves out series because of their values, and what it leaves out is no data here; compare by a limit alone"
+            )
         yield from _of_share(rollout, signal)
         if signal.needs is None and promql.is_ratio(signal.expr):
             where = "add needs: {expr: …, at_least: …}" if trail[0] == "signals" else "make it a signal with needs: {expr: …, at_least: …}"
-            yield _at(rollout, trail, f"is a ratio, and with little traffic a ratio can be anything; {where}")
+            yield problem_at(rollout, trail, f"is a ratio, and with little traffic a ratio can be anything; {where}")
 
 
 def _of_share(rollout: Rollout, signal: Signal) -> Iterator[Problem]:
@@ -106,7 +109,7 @@ def _of_share(rollout: Rollout, signal: Signal) -> Iterator[Problem]:
         measured = isinstance(test, Threshold) and test.signal == signal
         if measured and condition and condition.op in {Op.ABOVE, Op.AT_LEAST} and condition.limit >= 1:
             text = f"a share of a whole is hardly ever {condition}; for percent write {condition.limit:g}%"
-            yield _at(rollout, ("triggers", index), text)
+            yield problem_at(rollout, ("triggers", index), text)
 
 
 def _of_ranges(rollout: Rollout, scrape_interval: timedelta | None) -> Iterator[Problem]:
@@ -121,31 +124,41 @@ def _of_ranges(rollout: Rollout, scrape_interval: timedelta | None) -> Iterator[
                     text = (
                         f"the range [{window}] is under four scrapes of {format_duration(scrape_interval)}; a lost scrape empties it, use [{least}]"
                     )
-                    yield _at(rollout, place, text)
+                    yield problem_at(rollout, place, text)
 
 
 def _of_rollout(rollout: Rollout) -> Iterator[Problem]:
     if all(trigger.severity != "critical" for trigger in rollout.triggers):
-        yield _at(rollout, ("triggers",), "none is critical, so that nobody may be paged; give one severity: critical")
+        yield problem_at(rollout, ("triggers",), "none is critical, so that nobody may be paged; give one severity: critical")
     acts = [trigger for trigger in rollout.triggers if trigger.action.kind is ActionKind.ROLLBACK and not trigger.dry_run]
     if rollout.enforce and not acts:
-        yield _at(rollout, ("triggers",), "none rolls back; if only watching is meant, say mode: observe")
+        yield problem_at(rollout, ("triggers",), "none rolls back; if only watching is meant, say mode: observe")
 
 
 def _of_trigger(rollout: Rollout, trigger: Trigger, trail: _Where) -> Iterator[Problem]:
     armed = [stage for stage in rollout.stages[1:] if stage.name in trigger.stages]
     if not armed and (trigger.action.kind is not ActionKind.ALERT or not trigger.stages):
-        yield _at(rollout, (*trail, "stages"), "is armed at no stage above the baseline, where alone its action means anything; name a stage")
+        yield problem_at(rollout, (*trail, "stages"), "is armed at no stage above the baseline, where alone its action means anything; name a stage")
+    if isinstance(trigger.test, Threshold) and trigger.test.condition:
+        yield from _of_relative(rollout, trigger.test.signal, trigger.test.condition, trail)
     yield from _of_target(rollout, trigger, armed, trail)
     yield from _of_times(rollout, trigger, armed, trail)
     for kind, texts in (("labels", trigger.labels), ("annotations", trigger.annotations)):
         for name, text in texts.items():
             for template in templates.unknown(text):
-                yield _at(
+                yield problem_at(
                     rollout,
                     (*trail, kind, name),
                     f"has a template that stays as it is: {template}; known are the value and labels, humanized or printf",
                 )
+
+
+def _of_relative(rollout: Rollout, signal: Signal, condition: Condition, trail: _Where) -> Iterator[Problem]:
+    """A multiple of the baseline that was most likely meant as an increase: `above: 10%` is breached by whatever is above a tenth of it."""
+    if signal.relative is Relative.SHARE and condition.op in {Op.ABOVE, Op.AT_LEAST} and condition.limit < 1:
+        percent, key = 100 * condition.limit, "above" if condition.op is Op.ABOVE else "at_least"
+        text = f"{percent:g}% of the baseline is less than it, so that being as before is a breach; for {percent:g}% over it write {percent + 100:g}%"
+        yield problem_at(rollout, (*trail, key), text)
 
 
 def _of_target(rollout: Rollout, trigger: Trigger, armed: Sequence[Stage], trail: _Where) -> Iterator[Problem]:
@@ -153,16 +166,16 @@ def _of_target(rollout: Rollout, trigger: Trigger, armed: Sequence[Stage], trail
     above = [stage.name for stage in armed if target and stage.number <= target.number]
     if target and above:
         text = f'"{target.name}" is not below {", ".join(above)}, and a rollback never raises: there the rollout is only held'
-        yield _at(rollout, (*trail, "action", "rollback"), text)
+        yield problem_at(rollout, (*trail, "action", "rollback"), text)
 
 
 def _of_times(rollout: Rollout, trigger: Trigger, armed: Sequence[Stage], trail: _Where) -> Iterator[Problem]:
     if timedelta() < trigger.for_ < rollout.interval:
         text = f"is shorter than the interval, so that it fires at the second breach in a row, {format_duration(rollout.interval)} after the first"
-        yield _at(rollout, (*trail, "for"), text)
+        yield problem_at(rollout, (*trail, "for"), text)
     wait = trigger.for_ + trigger.initial_delay
     early = [f"{stage.name} ({format_duration(stage.soak)})" for stage in armed if wait > stage.soak]
     if wait and early:
         what = "for and initial_delay are" if trigger.for_ and trigger.initial_delay else "is"
         place = (*trail, "for" if trigger.for_ else "initial_delay")
-        yield _at(rollout, place, f"{what} longer than the soak of {', '.join(early)}, which may be over before it fires")
+        yield problem_at(rollout, place, f"{what} longer than the soak of {', '.join(early)}, which may be over before it fires")

@@ -1,28 +1,29 @@
 """From a rule file as written to what it means, with everything that takes two keys to be told.
 
-Lives here: the ladder, its flags, the signals. Must not live here: single keys and their types (`schema`), gates and triggers
-(`build_triggers`), YAML.
+Lives here: the ladder, and the order in which its parts are built. Must not live here: single keys and their types (`schema`), the parts
+themselves (the other `build_…`), YAML.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 from rollback_daemon.documents import Document, Step
 from rollback_daemon.durations import format_duration, format_number
 from rollback_daemon.errors import Problem
-from rollback_daemon.flags.store import Scalar
+from rollback_daemon.flags.store import FlagValue
 from rollback_daemon.flags.stores import STORES
-from rollback_daemon.rules import promql
-from rollback_daemon.rules.build_triggers import Conditions
-from rollback_daemon.rules.conditions import Notes, pasted
-from rollback_daemon.rules.model import BASELINE, Command, FlagSettings, Needs, OnNoData, Rollout, Signal, Stage
+from rollback_daemon.rules import build_duties
+from rollback_daemon.rules.build_flags import FlagRules
+from rollback_daemon.rules.build_gates import Gates
+from rollback_daemon.rules.build_signals import signal
+from rollback_daemon.rules.build_triggers import Triggers
+from rollback_daemon.rules.conditions import Notes
+from rollback_daemon.rules.model import BASELINE, Command, FlagSettings, Rollout, Scoring, Stage
 from rollback_daemon.rules.salvage import Salvaged, whole
-from rollback_daemon.rules.schema import FlagsPart, RuleFile, SignalPart
+from rollback_daemon.rules.schema import FlagsPart, RuleFile, StagePart
 
-__all__ = ["Builder", "pasted"]
-
-_WORDS = {**dict.fromkeys(("y", "yes", "on"), "true"), **dict.fromkeys(("n", "no", "off"), "false")}
+_ROUNDING = 1e-9
 
 
 class Builder:
@@ -37,6 +38,8 @@ class Builder:
         self.usable = usable or whole(written)
         self.interval = written.interval or default_interval
         self._notes = Notes(document, lost=self.usable.names)
+        baseline = None if "baseline" in self.usable.lost else written.baseline
+        self._flag_rules = FlagRules(document, written.flags.store, baseline, self._notes)
 
     @property
     def problems(self) -> list[Problem]:
@@ -47,9 +50,11 @@ class Builder:
         """The rollout, complete as far as the file allows."""
         written = self.written
         stages = tuple(self._stages())
-        signals = {name: self._signal(name, part, ("signals", name)) for name, part in written.signals.items()}
-        conditions = Conditions(self.usable, signals, stages, self.interval, self._notes)
-        gates = tuple(conditions.gates())
+        interval = None if "interval" in self.usable.lost else self.interval
+        signals = {name: signal(self._notes, name, part, interval) for name, part in written.signals.items()}
+        gates = tuple(Gates(self.usable, signals, stages, self._notes).gates())
+        triggers = Triggers(self.usable, signals, stages, self.interval, self._flag_rules, self._notes)
+        self._notes.distinct(written.break_glass, ("break_glass",))
         return Rollout(
             name=written.rollout,
             file=self.document.file,
@@ -59,14 +64,27 @@ class Builder:
             flags=self._flags(written.flags),
             stages=stages,
             gates=gates,
-            triggers=tuple(conditions.triggers(gates)),
+            triggers=tuple(triggers.triggers(gates)),
             signals=tuple(signals.values()),
             owner=written.owner,
             runbook_url=written.runbook_url or "",
             enforce=written.mode == "enforce",
             labels=written.labels,
+            break_glass=tuple(written.break_glass),
+            max_growth=written.max_growth,
+            rehearsal=build_duties.rehearsal(self._notes, written.rehearsal, stages),
+            preflight=build_duties.preflight(self._notes, written.preflight, self._placed),
+            scoring=self._scoring(),
             places=self.document.places,
         )
+
+    def _scoring(self) -> Scoring:
+        gates = {part.gate: index for index, part in self.usable.entries("gates", self.written.gates)}
+        return build_duties.scoring(self._notes, self.written.scorecard, gates, whole="scorecard" not in self.usable.lost)
+
+    def _placed(self, path: str) -> str:
+        """A path of the file; a relative one counts from the rule file, as Prometheus does with its rule_files."""
+        return path if Path(path).is_absolute() else str((Path(self.document.file).resolve().parent / path).resolve())
 
     def _max_gap(self) -> timedelta:
         given = self.written.max_gap
@@ -82,66 +100,57 @@ class Builder:
             self._notes.unknown("flag store", part.store, STORES, ("flags", "store"))
         hook = part.after_change
         command = Command(tuple(hook.command), hook.timeout) if hook else None
-        path = Path(part.path)
-        if not path.is_absolute():  # relative to the rule file, as Prometheus does with its rule_files
-            path = (Path(self.document.file).resolve().parent / path).resolve()
-        return FlagSettings(part.store, str(path), part.backups, command)
+        drift = build_duties.on_drift(part.on_drift)
+        return FlagSettings(part.store, self._placed(part.path), part.backups, command, drift)
 
     def _stages(self) -> Iterator[Stage]:
-        flags = dict(self.written.baseline)
-        if "baseline" not in self.usable.lost:
-            self._check_flags(flags, ("baseline",))
-        yield Stage(BASELINE, 0, 0.0, dict(flags))
-        names, below, exposure = {BASELINE}, "the baseline", 0.0
+        flags: dict[str, FlagValue] = dict(self.written.baseline)
+        self._flag_rules.values(flags, ("baseline",))
+        stage = Stage(BASELINE, 0, 0.0, dict(flags))
+        yield stage
+        names = {BASELINE}
         for index, part in self.usable.entries("stages", self.written.stages):
             trail = ("stages", index)
             if part.stage in names:
                 what = "the bottom of every ladder" if part.stage == BASELINE else "the name of another stage"
                 self._notes.say((*trail, "stage"), f'"{part.stage}" is {what}; give each stage its own name')
-            if part.exposure <= exposure:
-                text = f"exposure must rise from stage to stage; {_percent(part.exposure)} is not above {_percent(exposure)} of {below}"
-                self._notes.say((*trail, "exposure"), text)
-            self._check_known(part.set, flags, (*trail, "set"))
-            self._check_flags(part.set, (*trail, "set"))
             names.add(part.stage)
-            below, exposure = f'"{part.stage}"', part.exposure
+            self._check_exposure(part, stage, index)
+            self._flag_rules.known(part.set, (*trail, "set"))
+            self._flag_rules.values(part.set, (*trail, "set"))
             flags = {**flags, **{key: value for key, value in part.set.items() if key in flags}}
-            yield Stage(part.stage, index + 1, part.exposure, dict(flags), part.soak)
+            requires = build_duties.requires(self._notes, part.requires, (*trail, "requires"))
+            if part.requires.rehearsal is not None:
+                self._check_rehearsal(index, (*trail, "requires", "rehearsal"))
+            automatic = self._automatic(part, trail)
+            stage = Stage(part.stage, index + 1, part.exposure, dict(flags), part.soak, requires, automatic)
+            yield stage
 
-    def _check_known(self, sets: Mapping[str, Scalar], baseline: Mapping[str, Scalar], trail: tuple[Step, ...]) -> None:
-        if "baseline" in self.usable.lost:
-            return
-        for key in sets:
-            if key not in baseline:
-                self._notes.say((*trail, key), f'sets "{key}", which the baseline lacks; say in the baseline what it goes back to')
+    def _check_exposure(self, part: StagePart, below: Stage, index: int) -> None:
+        trail = ("stages", index, "exposure")
+        name = f'"{below.name}"' if below.number else "the baseline"
+        growth = self.written.max_growth
+        if part.exposure <= below.exposure:
+            text = f"exposure must rise from stage to stage; {_percent(part.exposure)} is not above {_percent(below.exposure)} of {name}"
+            self._notes.say(trail, text)
+        elif growth and below.number and below.number == index and part.exposure > growth * below.exposure * (1 + _ROUNDING):
+            times = f"{part.exposure / below.exposure:.3g}"
+            what = f"{_percent(part.exposure)} is {times} times the {_percent(below.exposure)} of {name}"
+            self._notes.say(trail, f"{what}, and max_growth is {format_number(growth)}; put a stage between them")
 
-    def _check_flags(self, flags: Mapping[str, Scalar], trail: tuple[Step, ...]) -> None:
-        store = STORES.get(self.written.flags.store)
-        for key, value in flags.items():
-            place = (*trail, key)
-            if place in self.document.broken:
-                continue
-            if (text := self.document.ambiguous.get(place)) is not None:
-                self._notes.say(place, _ambiguous(text, has_booleans=store is None or store.check(key, value=True) is None))
-            elif value is None:
-                self._notes.say(place, 'has no value; write "" for an empty one')
-            elif store is not None and (complaint := store.check(key, value)) is not None:
-                self._notes.say(place, complaint)
+    def _check_rehearsal(self, index: int, trail: tuple[Step, ...]) -> None:
+        if index == 0:
+            self._notes.say(trail, "cannot be required by the first stage: at the baseline there is nothing to rehearse; require it higher up")
+        elif self.written.rehearsal is None and "rehearsal" not in self.usable.lost:
+            self._notes.say(trail, "needs to be told how it is made; add rehearsal: {steps: […]} to the file")
 
-    # what is measured
-
-    def _signal(self, name: str, part: SignalPart, trail: tuple[Step, ...]) -> Signal:
-        if part.max_age is not None and not promql.is_selector(part.expr):
-            self._notes.say((*trail, "max_age"), "needs an expression that only selects series; the age of a computed value cannot be told")
-        needs = Needs(part.needs.expr, self._notes.number(part.needs.at_least, "", (*trail, "needs", "at_least"))) if part.needs else None
-        return Signal(name, part.expr, part.unit, OnNoData(part.no_data), needs, part.max_age)
-
-
-def _ambiguous(text: str, *, has_booleans: bool) -> str:
-    if meaning := _WORDS.get(text.lower()):
-        plainly = f", or write {meaning}" if has_booleans else ""
-        return f'{text} is {meaning} to some YAML readers and text to others; quote it: "{text}"{plainly}'
-    return f'{text} means different things to different YAML readers; quote it: "{text}"'
+    def _automatic(self, part: StagePart, trail: tuple[Step, ...]) -> bool:
+        if (part.promote or self.written.promote) != "automatic":
+            return False
+        if part.requires.approvals is None:
+            text = "automatic needs requires.approvals at this stage, as only an approved promotion raises exposure; add them, or say manual"
+            self._notes.say((*trail, "promote"), text)
+        return True
 
 
 def _percent(share: float) -> str:

@@ -3,8 +3,8 @@
 Lives here: what gates and triggers have in common, and `Notes`, where everything that is wrong is written down. Must not live here: the ladder.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rollback_daemon.documents import Document, Step
@@ -12,7 +12,9 @@ from rollback_daemon.documents.complaints import did_you_mean
 from rollback_daemon.durations import parse_quantity
 from rollback_daemon.errors import Problem
 from rollback_daemon.rules import promql
-from rollback_daemon.rules.model import Condition, OnNoData, Op, Signal
+from rollback_daemon.rules.model import BASELINE, Condition, OnNoData, Op, Relative, Signal
+from rollback_daemon.rules.schema import ThresholdPart
+from rollback_daemon.rules.schema_measures import GatePart
 
 OPS = {
     "above": Op.ABOVE,
@@ -22,12 +24,15 @@ OPS = {
     "outside": Op.OUTSIDE,
     "within": Op.WITHIN,
 }
+NO_LIMIT = f"has no limit; add one of {', '.join(OPS)}"
 _OP_OF = {op.value: op for op in Op}
+_Where = tuple[Step, ...]
 
 
 @dataclass(slots=True)
 class Notes:
-    """The mistakes found in one document. `lost`: the names under `signals` and `stages` that were left out, for mistakes of their own."""
+    """The mistakes found in one document. `lost`: the names under `signals`, `stages`, `gates` and `triggers` that were left out, for mistakes of
+    their own."""
 
     document: Document
     problems: list[Problem] = field(default_factory=list)
@@ -42,7 +47,27 @@ class Notes:
         if name not in names:
             self.say(trail, f'unknown {what} "{name}"; {did_you_mean(name, names, nothing)}')
 
-    def number(self, value: Any, unit: str, trail: tuple[Step, ...]) -> float:
+    def once(self, name: str, names: set[str], what: str, trail: _Where) -> None:
+        """Note that `name` is among the `names` already; add it to them."""
+        if name in names:
+            self.say(trail, f'the name "{name}" is used twice; give each {what} its own')
+        names.add(name)
+
+    def distinct(self, names: Sequence[str], trail: _Where) -> None:
+        """Note each entry of a list that stands there already."""
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                self.say((*trail, index), f'"{name}" stands here twice; keep one')
+
+    def stages(self, names: Sequence[str] | None, known: Sequence[str], trail: _Where) -> None:
+        """Note each name in a list of stages that is none, or stands there already."""
+        for index, name in enumerate(names or ()):
+            if name not in known:
+                self.unknown("stage", name, known, (*trail, index))
+            elif name in (names or ())[:index]:
+                self.say((*trail, index), f'"{name}" stands here twice; keep one')
+
+    def number(self, value: Any, unit: str, trail: _Where) -> float:
         """A limit in the signal's unit; 0, and a note, for what is none."""
         try:
             return parse_quantity(value, unit)
@@ -50,7 +75,7 @@ class Notes:
             self.say(trail, str(error))
             return 0.0
 
-    def condition(self, part: Any, names: Iterable[str], unit: str, trail: tuple[Step, ...]) -> Condition | None:
+    def condition(self, part: Any, names: Iterable[str], unit: str, trail: _Where) -> Condition | None:
         """The one limit that is given; None where there is none; a note where there are several."""
         given = [name for name in names if getattr(part, name) is not None]
         if len(given) > 1:
@@ -66,12 +91,45 @@ class Notes:
             self.say((*trail, name), f"the range must rise from low to high; {value[0]} is not below {value[1]}")
         return Condition(OPS[name], low, high)
 
-    def signal(self, name: str, signals: Mapping[str, Signal], trail: tuple[Step, ...]) -> Signal:
+    def signal(self, name: str, signals: Mapping[str, Signal], trail: _Where) -> Signal:
         """The signal of that name; a stand-in, and a note, where there is none."""
         if name in signals:
             return signals[name]
         self.unknown("signal", name, signals, trail, "there are none; add it under signals")
         return Signal(name, "vector(0)")
+
+
+def measured(notes: Notes, part: GatePart | ThresholdPart, name: str, signals: Mapping[str, Signal], trail: _Where) -> Signal:
+    """What a gate or trigger looks at: a signal, held against its baseline where the part says so, or an expression of its own."""
+    if part.signal is not None and part.expr is not None:
+        notes.say(trail, "needs either signal or expr, not both")
+    if part.signal is None:
+        if part.relative_to is not None:
+            notes.say((*trail, "relative_to"), "needs a signal; an expression of its own has no baseline")
+        return Signal(name, part.expr or "vector(0)")
+    signal = notes.signal(part.signal, signals, (*trail, "signal"))
+    if part.relative_to is None:
+        return signal
+    if BASELINE in (part.stages or ()):
+        notes.say(
+            (*trail, "stages", (part.stages or []).index(BASELINE)), "nothing was captured before the baseline to hold it against; leave it out"
+        )
+    if part.signal in signals and signal.baseline is None:
+        notes.say((*trail, "relative_to"), f'the signal "{signal.name}" has no baseline; add baseline: {{window: …}} to it')
+    return _relative(notes, part, signal, trail)
+
+
+def _relative(notes: Notes, part: GatePart | ThresholdPart, signal: Signal, trail: _Where) -> Signal:
+    """A limit in % is a multiple of the baseline, which has no unit; any other is an amount over it, in the unit of the signal."""
+    for name in OPS:
+        limit = getattr(part, name)
+        if limit is None:
+            continue
+        percent = {str(end).endswith("%") for end in (limit if isinstance(limit, list) else [limit])}
+        if len(percent) > 1:
+            notes.say((*trail, name), "one end is a multiple of the baseline (%), the other an amount over it; write both alike")
+        return replace(signal, relative=Relative.SHARE, unit="") if True in percent else replace(signal, relative=Relative.AMOUNT)
+    return replace(signal, relative=Relative.AMOUNT)
 
 
 def pasted(name: str, expr: str, condition: Condition | None) -> tuple[Signal, Condition | None]:

@@ -3,16 +3,18 @@
 Lives here: reading, the order of the checks, uniqueness across files. Must not live here: what a key means.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from rollback_daemon import documents
-from rollback_daemon.documents import Document
+from rollback_daemon.documents import Document, Step
+from rollback_daemon.documents.complaints import did_you_mean
 from rollback_daemon.errors import ConfigurationError, Problem
 from rollback_daemon.rules.build import Builder
 from rollback_daemon.rules.model import Rollout
+from rollback_daemon.rules.places import problem_at
 from rollback_daemon.rules.salvage import Salvaged, salvage, whole
 from rollback_daemon.rules.schema import RuleFile
 
@@ -52,6 +54,25 @@ def load_all(files: Iterable[str | Path], default_interval: timedelta = DEFAULT_
     if problems:
         raise ConfigurationError(problems)
     return [one.rollout for one in loaded if one.rollout]
+
+
+def undefined_roles(rollouts: Iterable[Rollout], roles: Collection[str]) -> Iterator[Problem]:
+    """Each role that a rollout asks for and that is not among the `roles` of the daemon's configuration, at its place in the rule file."""
+    for rollout in rollouts:
+        for trail, role in _asked_roles(rollout):
+            if role not in roles:
+                hint = did_you_mean(role, roles)
+                meant = hint if hint.startswith("did you mean") else "add it under roles"
+                yield problem_at(rollout, trail, f'no role "{role}" in the daemon\'s configuration; {meant}')
+
+
+def _asked_roles(rollout: Rollout) -> Iterator[tuple[tuple[Step, ...], str]]:
+    for stage in rollout.stages:
+        if stage.requires.approvals is not None:
+            for index, role in enumerate(stage.requires.approvals.roles):
+                yield ("stages", stage.number - 1, "requires", "approvals", "roles", index), role
+    for index, role in enumerate(rollout.break_glass):
+        yield ("break_glass", index), role
 
 
 def _load(file: str | Path, default_interval: timedelta) -> _Loaded:

@@ -4,160 +4,106 @@ Lives here: the domain's nouns and what follows from them alone. Must not live h
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from rollback_daemon.durations import format_number
-from rollback_daemon.flags.store import Scalar
+from rollback_daemon.flags.store import FlagValue
+from rollback_daemon.rules.duties import (
+    Approvals,
+    Backups,
+    Command,
+    Fresh,
+    HttpCheck,
+    OnDrift,
+    OnLower,
+    OnOther,
+    OnRaise,
+    Part,
+    Preflight,
+    Rehearsing,
+    Requires,
+    Scoring,
+    Step,
+)
+from rollback_daemon.rules.measures import Baseline, Condition, Needs, OnNoData, Op, Relative, Signal, Statistic
 
 if TYPE_CHECKING:
     from rollback_daemon.rules.reading import TriggerKind  # needs Signal and Condition from here
 
+__all__ = [
+    "BASELINE",
+    "Action",
+    "ActionKind",
+    "Approvals",
+    "Backups",
+    "Baseline",
+    "Command",
+    "Condition",
+    "FlagSettings",
+    "Fresh",
+    "Gate",
+    "HttpCheck",
+    "Needs",
+    "OnDrift",
+    "OnLower",
+    "OnNoData",
+    "OnOther",
+    "OnRaise",
+    "Op",
+    "Part",
+    "Preflight",
+    "Rehearsing",
+    "Relative",
+    "Requires",
+    "Rollout",
+    "Scoring",
+    "Signal",
+    "Stage",
+    "Statistic",
+    "Step",
+    "Trigger",
+]
+
 BASELINE = "baseline"
-
-
-class Op(StrEnum):
-    """How a value is compared with a limit; the member's value is how it is shown."""
-
-    ABOVE = ">"
-    BELOW = "<"
-    AT_LEAST = ">="
-    AT_MOST = "<="
-    EQUAL = "=="
-    NOT_EQUAL = "!="
-    OUTSIDE = "outside"
-    WITHIN = "within"
-
-
-_NEGATED = {
-    Op.ABOVE: Op.AT_MOST,
-    Op.AT_MOST: Op.ABOVE,
-    Op.BELOW: Op.AT_LEAST,
-    Op.AT_LEAST: Op.BELOW,
-    Op.EQUAL: Op.NOT_EQUAL,
-    Op.NOT_EQUAL: Op.EQUAL,
-    Op.OUTSIDE: Op.WITHIN,
-    Op.WITHIN: Op.OUTSIDE,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A limit laid on a value. For a trigger it says what is a breach, for a gate what passes."""
-
-    op: Op
-    limit: float
-    upper: float = 0.0  # the other end, for OUTSIDE and WITHIN only; both ends belong to the range
-
-    def holds(self, value: float) -> bool:
-        """Whether `value` (never NaN) meets the condition."""
-        match self.op:
-            case Op.ABOVE:
-                return value > self.limit
-            case Op.BELOW:
-                return value < self.limit
-            case Op.AT_LEAST:
-                return value >= self.limit
-            case Op.AT_MOST:
-                return value <= self.limit
-            case Op.EQUAL:
-                return value == self.limit
-            case Op.NOT_EQUAL:
-                return value != self.limit
-            case Op.OUTSIDE:
-                return not self.limit <= value <= self.upper
-            case Op.WITHIN:
-                return self.limit <= value <= self.upper
-
-    def margin(self, value: float) -> float:
-        """How far inside the condition the value is: positive where it holds (0 at the limit), negative by what is missing."""
-        match self.op:
-            case Op.ABOVE | Op.AT_LEAST:
-                return value - self.limit
-            case Op.BELOW | Op.AT_MOST:
-                return self.limit - value
-            case Op.EQUAL:
-                return -abs(value - self.limit)
-            case Op.NOT_EQUAL:
-                return abs(value - self.limit)
-            case Op.OUTSIDE:
-                return max(self.limit - value, value - self.upper)
-            case Op.WITHIN:
-                return min(value - self.limit, self.upper - value)
-
-    @property
-    def negated(self) -> "Condition":
-        """The condition that holds exactly where this one does not."""
-        return Condition(_NEGATED[self.op], self.limit, self.upper)
-
-    def __str__(self) -> str:
-        if self.op in {Op.OUTSIDE, Op.WITHIN}:
-            return f"{self.op} [{format_number(self.limit)}, {format_number(self.upper)}]"
-        return f"{self.op} {format_number(self.limit)}"
-
-
-class OnNoData(StrEnum):
-    """What a lack of data means to a trigger. Whatever is chosen, it never counts as clear for a promotion, save with `ignore`."""
-
-    HOLD = "hold"  # the phase stays as it is (until sight returns, at most `max_gap` for a pending one)
-    BREACH = "breach"  # counts as a breach
-    IGNORE = "ignore"  # counts as clear
-    DROP = "drop"  # as Prometheus does: what is pending or firing ends; still unknown for a promotion
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """A minimum of traffic: with less, the signal is unknown."""
-
-    expr: str
-    at_least: float
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """A named query giving one value for each label set."""
-
-    name: str
-    expr: str
-    unit: str = ""
-    no_data: OnNoData = OnNoData.HOLD
-    needs: Needs | None = None
-    max_age: timedelta | None = None
-
-    @property
-    def age_query(self) -> str:
-        """The query that tells when each sample was taken, in Unix seconds."""
-        return f"timestamp({self.expr})"
-
-    def questions(self) -> Iterator[str]:
-        """Every query whose answer this signal rests on."""
-        yield self.expr
-        if self.needs is not None:
-            yield self.needs.expr
-        if self.max_age is not None:
-            yield self.age_query
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A rung of the ladder: all of its flags, and the share of traffic exposed (0-1). Number 0 is the baseline."""
+    """A rung of the ladder: all of its flags, and the share of traffic exposed (0-1). Number 0 is the baseline.
+
+    `requires` and `automatic` are about the way to this stage, `soak` about the way on from it.
+    """
 
     name: str
     number: int
     exposure: float
-    flags: Mapping[str, Scalar]
+    flags: Mapping[str, FlagValue]
     soak: timedelta = timedelta()
+    requires: Requires = field(default_factory=Requires)
+    automatic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A condition that must hold before a promotion."""
+    """A condition that must hold before a promotion away from any of `stages`.
+
+    `for_`: for so long without a break. `share`: in at least this share of the evaluations, over the stage or, with `for_`, over that time.
+    `min_data`: how long the signal must have been seen at the stage. `quorum`: the condition must hold for so many of so many series.
+    `quiet`: instead of a signal, triggers none of which may have fired since the stage began.
+    """
 
     name: str
     signal: Signal
     condition: Condition
+    stages: frozenset[str]
+    for_: timedelta = timedelta()
+    share: float | None = None
+    min_data: timedelta = timedelta()
+    quorum: tuple[int, int] | None = None
+    quiet: frozenset[str] = frozenset()
+    blocking: bool = True
 
 
 class ActionKind(StrEnum):
@@ -166,16 +112,23 @@ class ActionKind(StrEnum):
     ROLLBACK = "rollback"
     HOLD = "hold"
     ALERT = "alert"
+    DEGRADE = "degrade"
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`to` is the stage to go back to: a stage's name, `baseline`, or None for the previous one. Only a rollback has it."""
+    """`to` is the stage to go back to: a stage's name, `baseline`, or None for the previous one. Only a rollback has it.
+
+    `flags` are what a degradation sets, on top of those of the stage.
+    """
 
     kind: ActionKind
     to: str | None = None
+    flags: Mapping[str, FlagValue] = field(default_factory=dict)
 
     def __str__(self) -> str:
+        if self.kind is ActionKind.DEGRADE:
+            return f"degrade ({', '.join(self.flags)})"
         return f"{self.kind} to {self.to or 'previous'}" if self.kind is ActionKind.ROLLBACK else str(self.kind)
 
 
@@ -200,14 +153,6 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """A program with its arguments; there is no shell."""
-
-    argv: tuple[str, ...]
-    timeout: timedelta = timedelta(seconds=60)
-
-
-@dataclass(frozen=True, slots=True)
 class FlagSettings:
     """Where the flags are, and what is run after they have been changed. `backups` copies are kept; 0 keeps none."""
 
@@ -215,6 +160,7 @@ class FlagSettings:
     path: str
     backups: int = 10
     after_change: Command | None = None
+    on_drift: OnDrift = field(default_factory=OnDrift)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +184,11 @@ class Rollout:
     runbook_url: str = ""
     enforce: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
+    break_glass: tuple[str, ...] = ()
+    max_growth: float | None = None
+    rehearsal: Rehearsing | None = None
+    preflight: Preflight = field(default_factory=Preflight)
+    scoring: Scoring = field(default_factory=Scoring)
     places: Mapping[tuple[str | int, ...], tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -249,8 +200,28 @@ class Rollout:
         """The stage of that name."""
         return next((stage for stage in self.stages if stage.name == name), None)
 
+    def above(self, stage: Stage) -> Stage | None:
+        """The next higher stage; None at the top."""
+        return self.stages[stage.number + 1] if stage.number + 1 < len(self.stages) else None
+
+    def degraded(self, flags: Mapping[str, FlagValue]) -> "Rollout":
+        """The same ladder with these values in the place of every stage's own: what holds while it is degraded."""
+        if not flags:
+            return self
+        return replace(self, stages=tuple(replace(stage, flags={**stage.flags, **flags}) for stage in self.stages))
+
+    def relative_signals(self) -> Iterator[Signal]:
+        """The signals whose baseline something is held against, each once."""
+        tested = [*(gate.signal for gate in self.gates), *(signal for trigger in self.triggers for signal in trigger.test.signals())]
+        yield from {signal.name: signal for signal in tested if signal.relative}.values()
+
+    def roles(self) -> frozenset[str]:
+        """Every role that the rollout speaks of."""
+        asked = (role for stage in self.stages if stage.requires.approvals for role in stage.requires.approvals.roles)
+        return frozenset([*asked, *self.break_glass])
+
     def questions(self) -> Iterator[str]:
-        """Every query whose answer the judge needs, repeats included."""
+        """Every query or endpoint whose answer the judge needs in each cycle, repeats included."""
         for signal in self.signals:
             yield from signal.questions()
         for gate in self.gates:

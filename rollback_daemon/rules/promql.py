@@ -66,6 +66,15 @@ def require_vector(expr: str) -> None:
         raise PromQLError("is a range vector; wrap it, for instance in rate(…) or avg_over_time(…)")
 
 
+def is_scalar(expr: str) -> bool:
+    """Whether the expression, which must be a right one, yields a scalar: no subquery can be made of it."""
+    try:
+        parse(f"({expr}\n)[1m:1m]")
+    except PromQLError:
+        return True
+    return False
+
+
 def is_selector(expr: str) -> bool:
     """Whether the expression only selects series, so that `timestamp(expr)` tells the age of its samples."""
     return isinstance(parse(expr), pp.VectorSelector)

@@ -1,7 +1,7 @@
 """What an observation means against a condition: breached, clear or unknown, for each series. Pure.
 
-Lives here: the three-valued reading, and what every trigger kind must offer. Must not live here: time passing (`for`, counting over cycles is a
-kind's own matter), actions.
+Lives here: the three-valued reading, and what every trigger kind must offer. Must not live here: what a signal asks of its own answer (`demands`),
+time passing (`for`, counting over cycles is a kind's own matter), actions.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
-from rollback_daemon.durations import format_duration, format_number
-from rollback_daemon.rules.model import Condition, OnNoData, Signal
+from rollback_daemon.rules import demands
+from rollback_daemon.rules.measures import Condition, OnNoData, Signal
 from rollback_daemon.signals.observation import Failed, Labels, NoData, Observation, Value
 
 Observations = Mapping[str, Observation]
@@ -75,25 +75,35 @@ class TriggerKind(Protocol):
     def expr(self) -> str:
         """The query, for people; empty where there is no single one."""
 
+    def signals(self) -> Iterator[Signal]:
+        """Every signal that it reads."""
+
     def questions(self) -> Iterator[str]:
-        """Every query whose answer it needs."""
+        """Every query or endpoint whose answer it needs."""
 
     def assess(self, observations: Observations, memory: Memory, now: datetime, max_gap: timedelta) -> tuple[Assessment, Memory]:
         """Read the answers of the cycle at `now`; returns the readings and what to remember. Pure."""
 
 
 def look(signal: Signal, observations: Observations, now: datetime) -> Observation:
-    """The signal's observation once its own demands (enough traffic, samples young enough) have been laid on it."""
-    seen = observations.get(signal.expr, NoData("not asked"))
+    """The signal's observation once its own demands (enough traffic, samples young enough, a baseline to be held against) have been laid on it."""
+    if signal.endpoints:
+        return demands.together((url, observations.get(url, demands.NOT_ASKED)) for url in signal.endpoints)
+    seen = observations.get(signal.expr, demands.NOT_ASKED)
     if isinstance(seen, Value) and signal.max_age is not None:
-        seen = _young_enough(seen, observations.get(signal.age_query, NoData("not asked")), signal.max_age, now)
+        seen = demands.young_enough(seen, observations.get(signal.age_query, demands.NOT_ASKED), signal.max_age, now)
     if isinstance(seen, Value) and signal.needs is not None:
-        seen = _enough(seen, observations.get(signal.needs.expr, NoData("not asked")), signal.needs.at_least)
+        seen = demands.enough(seen, observations.get(signal.needs.expr, demands.NOT_ASKED), signal.needs.at_least)
+    if isinstance(seen, Value) and signal.relative is not None:
+        seen = demands.held_against(seen, observations.get(signal.baseline_key, NoData("none was captured")), signal.relative)
     return seen
 
 
 def compare(seen: Observation, condition: Condition | None, no_data: OnNoData) -> Assessment:
-    """Lay a condition on each series. Without a condition every series is a breach and an empty answer is clear, as in a Prometheus alert."""
+    """Lay a condition on each series. Without a condition every series is a breach and an empty answer is clear, as in a Prometheus alert.
+
+    What is noted of a value stands in its reading's `why`, also where it is clear.
+    """
     match seen:
         case Failed():
             return Assessment(health=Health.ERROR, why=seen.why, no_data=no_data)
@@ -102,7 +112,7 @@ def compare(seen: Observation, condition: Condition | None, no_data: OnNoData) -
         case NoData():
             return Assessment(health=Health.NO_DATA, why=seen.why, no_data=no_data)
         case Value():
-            readings = {labels: _reading(value, condition) for labels, value in seen.series.items()}
+            readings = {labels: _reading(value, condition, seen.notes.get(labels, "")) for labels, value in seen.series.items()}
             readings |= {labels: Reading(Verdict.UNKNOWN, None, why) for labels, why in seen.unknown.items()}
             return Assessment(readings, no_data=no_data)
 
@@ -122,39 +132,22 @@ def worst(assessment: Assessment) -> Verdict:
     return Verdict.CLEAR
 
 
-def _reading(value: float, condition: Condition | None) -> Reading:
+def quorum(assessment: Assessment, quorum: tuple[int, int]) -> Verdict:
+    """One verdict for (`need`, `of`): clear with so many clear series; unknown while those that cannot be told might make it so.
+
+    A series that is missing cannot be told. More series than there should be are not those that were meant: then nothing can be told.
+    """
+    need, of = quorum
+    verdicts = [reading.verdict for reading in assessment.series.values()]
+    if len(verdicts) > of:
+        return Verdict.UNKNOWN
+    clear = verdicts.count(Verdict.CLEAR)
+    if clear >= need:
+        return Verdict.CLEAR
+    untold = verdicts.count(Verdict.UNKNOWN) + of - len(verdicts)
+    return Verdict.UNKNOWN if clear + untold >= need else Verdict.BREACHED
+
+
+def _reading(value: float, condition: Condition | None, note: str) -> Reading:
     breached = condition is None or condition.holds(value)
-    return Reading(Verdict.BREACHED if breached else Verdict.CLEAR, value)
-
-
-def _young_enough(seen: Value, taken: Observation, max_age: timedelta, now: datetime) -> Observation:
-    if isinstance(taken, Failed):
-        return taken
-    times = taken.series if isinstance(taken, Value) else {}
-    oldest = now.timestamp() - max_age.total_seconds()
-    old = {labels: f"the sample is older than {format_duration(max_age)}" for labels in seen.series if times.get(labels, oldest - 1) < oldest}
-    return _without(seen, old)
-
-
-def _enough(seen: Value, traffic: Observation, at_least: float) -> Observation:
-    if not isinstance(traffic, Value):
-        return traffic if isinstance(traffic, Failed) else NoData(f"traffic unknown: {traffic.why}")
-    everywhere = traffic.series.get(()) if len(traffic.series) == 1 else None
-    little: dict[Labels, str] = {}
-    for labels in seen.series:
-        amount = traffic.series.get(labels, everywhere)
-        if amount is None:
-            little[labels] = "traffic unknown: no such series"
-        elif amount < at_least:
-            little[labels] = f"too little traffic: {format_number(amount)} < {format_number(at_least)}"
-    return _without(seen, little)
-
-
-def _without(seen: Value, lost: Mapping[Labels, str]) -> Observation:
-    """`seen` with some series made unknown; NoData when none is left."""
-    if not lost:
-        return seen
-    left = {labels: value for labels, value in seen.series.items() if labels not in lost}
-    if not left:
-        return NoData(next(iter(lost.values())), seen.warnings)
-    return Value(left, {**seen.unknown, **lost}, seen.warnings)
+    return Reading(Verdict.BREACHED if breached else Verdict.CLEAR, value, note)

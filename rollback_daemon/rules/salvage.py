@@ -18,6 +18,7 @@ from rollback_daemon.rules.schema import RuleFile
 T = TypeVar("T")
 
 _NAMED_BY = {"stages": "stage", "gates": "gate", "triggers": "alert"}
+_INNER: Mapping[str, Mapping[str, Any]] = {"rehearsal": {"steps": [{"command": ["true"]}]}, "scorecard": {}}  # what is wrong in these goes alone
 _STAND_INS: Mapping[str, Any] = {
     "rollout": "unknown",
     "owner": "unknown",
@@ -33,7 +34,7 @@ class Salvaged:
     """The part of a file that can be used.
 
     `kept`: for each list of which entries are left out, the numbers of the others in the file. `lost`: the top-level keys that are not as the
-    file has them. `names`: the names of the `signals` and `stages` that were left out; to mention one is no mistake.
+    file has them. `names`: the names of the `signals`, `stages`, `gates` and `triggers` that were left out; to mention one is no mistake.
     """
 
     file: RuleFile
@@ -56,8 +57,9 @@ def salvage(value: Any, wrong: Iterable[Trail]) -> Salvaged | None:
     trails = set(wrong)
     if () in trails or not isinstance(value, dict):
         return None
-    entries = {trail[:2] for trail in trails if len(trail) > 1 and trail[0] in {*_NAMED_BY, "signals"}}
-    tops = {str(trail[0]) for trail in trails if trail[:2] not in entries}
+    entries = {trail[:2] for trail in trails if len(trail) > 1 and trail[0] in {*_NAMED_BY, "signals", "baseline"}}
+    inner = {trail for trail in trails if len(trail) > 1 and trail[0] in _INNER}
+    tops = {str(trail[0]) for trail in trails - inner if trail[:2] not in entries}
     left = {key: part for key, part in value.items() if key not in tops}
     kept: dict[str, Sequence[int]] = {}
     for key in {str(entry[0]) for entry in entries} & left.keys():
@@ -66,15 +68,28 @@ def salvage(value: Any, wrong: Iterable[Trail]) -> Salvaged | None:
             left[key] = [left[key][index] for index in kept[key]]
         else:
             left[key] = {name: part for name, part in left[key].items() if (key, name) not in entries}
+    for key in _INNER.keys() & left.keys() & {trail[0] for trail in inner}:
+        left[key] = {**_INNER[key], **_without(left[key], [trail[1:] for trail in inner if trail[0] == key])}
     for key, stand_in in _STAND_INS.items():
         if not left.get(key):
             left[key], kept[key] = stand_in, []
-    lost = frozenset(tops | {str(entry[0]) for entry in entries})
-    names = {key: frozenset(_names(value, key, entries, tops)) for key in ("signals", "stages")}
+    lost = frozenset(tops | {str(trail[0]) for trail in entries | inner})
+    names = {key: frozenset(_names(value, key, entries, tops)) for key in ("signals", *_NAMED_BY)}
     try:
         return Salvaged(RuleFile.model_validate(left), kept, lost, names)
     except ValidationError:
         return None
+
+
+def _without(part: Mapping[str, Any], wrong: Iterable[Trail]) -> dict[str, Any]:
+    """A rehearsal or a scorecard without what is wrong in it: a key, or one part of the scorecard."""
+    left = dict(part)
+    for trail in wrong:
+        if trail[0] == "parts" and len(trail) > 1 and isinstance(left.get("parts"), dict):
+            left["parts"] = {name: one for name, one in left["parts"].items() if name != trail[1]}
+        else:
+            left.pop(str(trail[0]), None)
+    return left
 
 
 def _names(value: Mapping[str, Any], key: str, entries: Iterable[Trail], tops: Iterable[str]) -> Iterator[str]:

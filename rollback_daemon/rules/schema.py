@@ -6,65 +6,27 @@ The JSON Schema that `rollbackd schema` prints is made from these classes.
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
-from rollback_daemon.flags.store import Scalar
+from rollback_daemon.flags.store import FlagValue, Scalar
 from rollback_daemon.flags.stores import STORES
-from rollback_daemon.rules import promql
 from rollback_daemon.rules.model import Action, ActionKind
+from rollback_daemon.rules.schema_duties import OnDriftPart, PreflightPart, RehearsalPart, RequiresPart, ScorecardPart
+from rollback_daemon.rules.schema_measures import Expr, GatePart, Limits, Range, RelativeTo, SignalPart
 from rollback_daemon.schema import CommandPart, Duration, Interval, LabelName, Limit, Name, Part, Share, Text
 
-
-def _expr(text: str) -> str:
-    promql.require_vector(text)
-    return text
+Promote = Literal["manual", "automatic"]
 
 
-def _scalar(value: Any) -> Scalar:
-    if not isinstance(value, (str, bool, int, float, type(None))):
-        raise ValueError("must be a single value: text, a number, true or false")
-    return value
+def flag_value(value: Any) -> FlagValue:
+    """A flag's value as written, a list as a tuple. Raises ValueError for what no flag can hold."""
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, (str, bool, int, float, type(None))) for one in values):
+        raise ValueError("must be text, a number, true or false, or a list of these")
+    return tuple(value) if isinstance(value, list) else value
 
 
-Expr = Annotated[str, Field(min_length=1), AfterValidator(_expr)]
-
-
-def _two(value: Any) -> Any:
-    if not isinstance(value, list) or len(value) != 2:
-        raise ValueError("must be the two ends of a range: [low, high]")
-    return value
-
-
-Range = Annotated[list[Limit], BeforeValidator(_two), Field(min_length=2, max_length=2)]
-FlagValue = Annotated[Scalar, BeforeValidator(_scalar)]
-
-
-class Limits(Part):
-    """A condition: exactly one of these. `outside` and `within` take both ends, which belong to the range."""
-
-    above: Limit = None
-    below: Limit = None
-    at_least: Limit = None
-    at_most: Limit = None
-    outside: Range | None = None
-    within: Range | None = None
-
-
-class NeedsPart(Part):
-    """The least traffic with which the signal means something."""
-
-    expr: Expr
-    at_least: Limit
-
-
-class SignalPart(Part):
-    """A named PromQL query giving one value for each label set."""
-
-    expr: Expr
-    unit: str = ""
-    no_data: Literal["hold", "breach", "ignore"] = "hold"
-    needs: NeedsPart | None = None
-    max_age: Interval | None = None
+Flag = Annotated[Scalar | tuple[Scalar, ...], BeforeValidator(flag_value)]
 
 
 class StagePart(Part):
@@ -72,36 +34,46 @@ class StagePart(Part):
 
     stage: Name
     exposure: Share
-    set: dict[Text, FlagValue] = Field(min_length=1)
+    set: dict[Text, Flag] = Field(min_length=1)
     soak: Duration = timedelta()
+    requires: RequiresPart = Field(default_factory=RequiresPart)
+    promote: Promote | None = None
 
 
-class GatePart(Limits):
-    """What must hold before a promotion."""
-
-    gate: Name
-    signal: str | None = None
-    expr: Expr | None = None
+_PLAIN_ACTIONS = [kind.value for kind in ActionKind if kind is not ActionKind.DEGRADE]
+_USAGE = f"use one of {', '.join(_PLAIN_ACTIONS)}, {{rollback: STAGE}} or {{degrade: {{KEY: value}}}}"
 
 
 def _action(value: Any) -> Action:
-    if isinstance(value, str) and value in set(ActionKind):
+    if isinstance(value, str) and value in _PLAIN_ACTIONS:
         return Action(ActionKind(value))
-    if isinstance(value, dict) and set(value) == {"rollback"} and isinstance(value["rollback"], str):
-        return Action(ActionKind.ROLLBACK, value["rollback"])
-    usage = f"use one of {', '.join(ActionKind)}, or {{rollback: STAGE}}"
+    match value:
+        case {"rollback": str(stage), **more} if not more:
+            return Action(ActionKind.ROLLBACK, stage)
+        case {"degrade": dict() as flags, **more} if flags and not more:
+            return Action(ActionKind.DEGRADE, flags=flags)  # the values are looked at where the baseline is known
     names = list(value) if isinstance(value, dict) else [value]
     if names == ["rollback"]:
-        raise ValueError(f"the stage to go back to must be text; {usage}")
+        raise ValueError(f"the stage to go back to must be text; {_USAGE}")
+    if names == ["degrade"]:
+        raise ValueError(f"degrade needs the flags that it sets; {_USAGE}")
     if len(names) == 1 and isinstance(names[0], str):
-        raise ValueError(f'unknown action "{names[0]}"; {usage}')
-    raise ValueError(f"must be an action; {usage}")
+        raise ValueError(f'unknown action "{names[0]}"; {_USAGE}')
+    raise ValueError(f"must be an action; {_USAGE}")
 
 
 _ACTION_SCHEMA = {
     "anyOf": [
-        {"enum": [kind.value for kind in ActionKind]},
+        {"enum": _PLAIN_ACTIONS},
         {"type": "object", "properties": {"rollback": {"type": "string"}}, "required": ["rollback"], "additionalProperties": False},
+        {
+            "type": "object",
+            "properties": {
+                "degrade": {"type": "object", "minProperties": 1, "additionalProperties": {"type": ["string", "number", "boolean", "array"]}}
+            },
+            "required": ["degrade"],
+            "additionalProperties": False,
+        },
     ]
 }
 
@@ -127,6 +99,7 @@ class ThresholdPart(_Alert, Limits):
     model_config = ConfigDict(title="threshold trigger")
     signal: str | None = None
     expr: Expr | None = None
+    relative_to: RelativeTo | None = None
     no_data: Literal["hold", "breach", "ignore", "drop"] | None = None
 
 
@@ -171,6 +144,7 @@ class FlagsPart(Part):
     path: Text
     backups: int = Field(default=10, ge=0)
     after_change: CommandPart | None = None
+    on_drift: OnDriftPart = Field(default_factory=OnDriftPart)
 
 
 class RuleFile(Part):
@@ -184,9 +158,15 @@ class RuleFile(Part):
     interval: Interval | None = None
     max_gap: Interval | None = None
     labels: dict[LabelName, str] = {}
+    promote: Promote = "manual"
+    max_growth: float | None = Field(default=None, gt=1, allow_inf_nan=False)
+    break_glass: list[Name] = []
     flags: FlagsPart
-    baseline: dict[Text, FlagValue] = Field(min_length=1)
+    baseline: dict[Text, Flag] = Field(min_length=1)
     stages: list[StagePart] = Field(min_length=1)
     signals: dict[Name, SignalPart] = {}
     gates: list[GatePart] = []
     triggers: list[TriggerPart] = Field(min_length=1)
+    rehearsal: RehearsalPart | None = None
+    scorecard: ScorecardPart = Field(default_factory=ScorecardPart)
+    preflight: PreflightPart = Field(default_factory=PreflightPart)

@@ -6,6 +6,7 @@ Lives here: the types. Must not live here: how to ask, or what an answer means f
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 Labels = tuple[tuple[str, str], ...]
 """A label set without `__name__`, sorted by name: what tells the series of one answer apart."""
@@ -25,12 +26,14 @@ class Failure(StrEnum):
 class Value:
     """At least one series with a number (finite or infinite, never NaN).
 
-    `unknown` names the series that were there without a usable number, with the reason. `warnings` are the server's own words.
+    `unknown` names the series that were there without a usable number, with the reason. `warnings` are the server's own words. `notes` say
+    more about a number where it is not what was asked for itself: `7.1, baseline 3.2`.
     """
 
     series: Mapping[Labels, float]
     unknown: Mapping[Labels, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    notes: Mapping[Labels, str] = field(default_factory=dict)
 
 
 NOTHING = "the query returned nothing"
@@ -67,6 +70,17 @@ def labels_of(metric: Mapping[str, str]) -> Labels:
 
 def _whole(text: str) -> str:
     return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
+
+
+def address(url: str) -> str:
+    """A URL as it may be shown and kept: without user and password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def endpoint_labels(url: str) -> Labels:
+    """The label set of an HTTP endpoint: its address."""
+    return (("endpoint", address(url)),)
 
 
 def show_labels(labels: Labels) -> str:

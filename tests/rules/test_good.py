@@ -9,15 +9,46 @@ import pytest
 import yaml
 
 from rollback_daemon import documents
+from rollback_daemon.durations import format_duration
 from rollback_daemon.flags.stores import STORES
-from rollback_daemon.rules.load import DEFAULT_INTERVAL, load, load_all
-from rollback_daemon.rules.model import Action, ActionKind, Command, Condition, Needs, OnNoData, Op, Rollout, Signal, Trigger
+from rollback_daemon.rules.load import DEFAULT_INTERVAL, load, load_all, undefined_roles
+from rollback_daemon.rules.model import (
+    Action,
+    ActionKind,
+    Approvals,
+    Backups,
+    Baseline,
+    Command,
+    Condition,
+    Fresh,
+    Gate,
+    HttpCheck,
+    Needs,
+    OnDrift,
+    OnLower,
+    OnNoData,
+    OnOther,
+    OnRaise,
+    Op,
+    Part,
+    Preflight,
+    Rehearsing,
+    Relative,
+    Requires,
+    Rollout,
+    Scoring,
+    Signal,
+    Statistic,
+    Trigger,
+)
 from rollback_daemon.rules.schema import RuleFile
-from rollback_daemon.rules.triggers import Threshold, Violations
+from rollback_daemon.rules.triggers import Check, Threshold, Violations
 
 GOOD = Path(__file__).parent / "good"
 FILES = sorted(GOOD.glob("*.yml"))
 MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -32,6 +63,10 @@ def anchors() -> Rollout:
 
 def trigger(rollout: Rollout, name: str) -> Trigger:
     return next(one for one in rollout.triggers if one.name == name)
+
+
+def gate(rollout: Rollout, name: str) -> Gate:
+    return next(one for one in rollout.gates if one.name == name)
 
 
 def threshold(rollout: Rollout, name: str) -> Threshold:
@@ -90,15 +125,15 @@ def test_a_stage_has_the_flags_of_the_baseline_and_of_every_stage_up_to_it(every
         ("full", 3, 1.0, timedelta()),
     ]
     assert [dict(stage.flags) for stage in everything.stages] == [
-        {"/checkout/enabled": False, "/checkout/share": 0, "/a~1b/m~0n": "off", "plain": 0.5},
-        {"/checkout/enabled": True, "/checkout/share": 10, "/a~1b/m~0n": "off", "plain": 0.5},
-        {"/checkout/enabled": True, "/checkout/share": 50, "/a~1b/m~0n": "on", "plain": 0.5},
-        {"/checkout/enabled": True, "/checkout/share": 100, "/a~1b/m~0n": "on", "plain": 1.5},
+        {"/checkout/enabled": False, "/checkout/share": 0, "/a~1b/m~0n": "off", "plain": 0.5, "agents": ("reader", "off", 3)},
+        {"/checkout/enabled": True, "/checkout/share": 10, "/a~1b/m~0n": "off", "plain": 0.5, "agents": ("reader", "off", 3)},
+        {"/checkout/enabled": True, "/checkout/share": 50, "/a~1b/m~0n": "on", "plain": 0.5, "agents": ("reader", "writer")},
+        {"/checkout/enabled": True, "/checkout/share": 100, "/a~1b/m~0n": "on", "plain": 1.5, "agents": ()},
     ]
 
 
 def test_flag_values_keep_their_types(everything: Rollout) -> None:
-    assert [type(value) for value in everything.stages[0].flags.values()] == [bool, int, str, float]
+    assert [type(value) for value in everything.stages[0].flags.values()] == [bool, int, str, float, tuple]
 
 
 def test_what_is_left_out_has_its_default() -> None:
@@ -107,6 +142,10 @@ def test_what_is_left_out_has_its_default() -> None:
     assert rollout.max_gap == 3 * DEFAULT_INTERVAL
     assert (rollout.enforce, rollout.flags.backups, rollout.flags.after_change, rollout.runbook_url) == (True, 10, None, "")
     assert load(GOOD / "dotenv.yml", MINUTE).max_gap == 3 * MINUTE
+    assert rollout.flags.on_drift == OnDrift(OnRaise.REVERT, OnLower.ADOPT, OnOther.ALERT)
+    assert (rollout.break_glass, rollout.max_growth, rollout.rehearsal, rollout.scoring) == ((), None, None, Scoring((), 90, 70))
+    assert rollout.preflight == Preflight((), (), (), 0.2)
+    assert all((stage.requires, stage.automatic) == (Requires(), False) for stage in rollout.stages)
     (down,) = rollout.triggers
     assert down.action == Action(ActionKind.ROLLBACK)
     assert (down.severity, down.stages, down.for_, down.dry_run) == ("warning", frozenset({"canary"}), timedelta(), False)
@@ -123,14 +162,35 @@ def test_words_that_yaml_readers_do_not_agree_on_are_text() -> None:
 
 
 def test_signals(everything: Rollout) -> None:
-    errors, latency, share, memory = everything.signals
+    errors, latency, share, memory, cost, health = everything.signals
     assert errors.needs == Needs("sum(increase(requests_total[5m]))", 100)
     assert latency == Signal("latency", "latency_milliseconds", "ms", OnNoData.BREACH, None, timedelta(seconds=90))
     assert (share.no_data, memory.no_data) == (OnNoData.IGNORE, OnNoData.HOLD)
+    assert memory.baseline == Baseline(12 * HOUR, 6 * HOUR, timedelta(seconds=90), Statistic.MEAN)
+    assert cost.baseline == Baseline(5 * DAY, 6 * HOUR, timedelta(seconds=870), Statistic.MEDIAN)
+    assert (health.expr, len(health.endpoints), list(health.questions())) == ("", 3, list(health.endpoints))
+
+
+@pytest.mark.parametrize(("window", "interval", "step"), [("15s", "15s", "15s"), ("2h", "15s", "15s"), ("12h", "15s", "1m30s"), ("1d", "10m", "10m")])
+def test_a_baseline_has_at_most_500_samples_an_interval_or_several_apart(tmp_path: Path, window: str, interval: str, step: str) -> None:
+    text = (GOOD / "dotenv.yml").read_text(encoding="utf-8")
+    (tmp_path / "a.yml").write_text(f"{text}interval: {interval}\nsignals:\n  a: {{expr: x, baseline: {{window: {window}}}}}\n", encoding="utf-8")
+    baseline = load(tmp_path / "a.yml").signals[0].baseline
+    assert baseline
+    assert format_duration(baseline.step) == step
+    assert baseline.at_least == baseline.window / 2
+
+
+def test_a_limit_is_held_against_the_baseline_as_a_multiple_or_as_an_amount(everything: Rollout) -> None:
+    spike, grows, cost = threshold(everything, "CostSpike"), threshold(everything, "MemoryGrows"), gate(everything, "Cost")
+    assert (spike.signal.relative, spike.condition) == (Relative.SHARE, Condition(Op.ABOVE, 2.0))
+    assert (grows.signal.relative, grows.condition) == (Relative.AMOUNT, Condition(Op.ABOVE, 1e8))
+    assert (cost.signal.relative, cost.condition) == (Relative.SHARE, Condition(Op.WITHIN, 0.5, 1.2))
+    assert [signal.name for signal in everything.relative_signals()] == ["cost", "memory"]
 
 
 def test_limits_are_in_the_unit_of_their_signal(everything: Rollout) -> None:
-    assert [gate.condition for gate in everything.gates] == [
+    assert [one.condition for one in everything.gates][:6] == [
         Condition(Op.BELOW, 0.001),
         Condition(Op.AT_MOST, 200),
         Condition(Op.AT_LEAST, 98),
@@ -179,11 +239,86 @@ def test_an_expression_with_a_limit_of_its_own_is_a_signal(everything: Rollout) 
 def test_violations_count_gates_that_do_not_hold_or_a_signal_that_meets_a_limit(everything: Rollout) -> None:
     repeated, flapping = trigger(everything, "Repeated").test, trigger(everything, "Flapping").test
     assert isinstance(repeated, Violations)
-    assert repeated.checks == tuple((gate.signal, gate.condition.negated) for gate in everything.gates)
+    counted = [one for one in everything.gates if one.name not in {"NoRollback", "NoTrigger", "NoneOfThese", "Overlay"}]
+    assert repeated.checks == tuple(Check(one.signal, one.condition.negated, one.quorum) for one in counted)
     assert (repeated.needed, repeated.out_of, repeated.every) == (Condition(Op.ABOVE, 3), None, MINUTE)
     assert isinstance(flapping, Violations)
-    assert flapping.checks == ((everything.signals[0], Condition(Op.OUTSIDE, 0, 0.01)),)
+    assert flapping.checks == (Check(everything.signals[0], Condition(Op.OUTSIDE, 0, 0.01)),)
     assert (flapping.needed, flapping.out_of, flapping.every) == (Condition(Op.AT_LEAST, 3), 5, None)
+
+
+# the way up
+
+
+def test_what_a_stage_asks_for(everything: Rollout) -> None:
+    _, canary, half, full = everything.stages
+    assert canary.requires == Requires(None, ("day-0",), (Fresh("soak-report"), Fresh("parity", 7 * DAY)))
+    assert half.requires == Requires(Approvals(("a", "b", "c", "d", "e"), 3, 12 * HOUR), rehearsal=7 * DAY)
+    assert full.requires.approvals == Approvals(("deployment-lead",), 1, DAY)
+    assert [stage.automatic for stage in everything.stages] == [False, False, True, True]
+    assert (everything.max_growth, everything.break_glass) == (5, ("deployment-lead", "on"))
+    assert everything.roles() == {"a", "b", "c", "d", "e", "deployment-lead", "on"}
+
+
+def test_gates_over_a_stage(everything: Rollout) -> None:
+    mostly, unbroken, of_late = gate(everything, "Mostly"), gate(everything, "Unbroken"), gate(everything, "MostlyOfLate")
+    assert (mostly.share, mostly.for_, mostly.min_data) == (0.99, timedelta(), timedelta())
+    assert (unbroken.share, unbroken.for_) == (None, HOUR)
+    assert (of_late.share, of_late.for_, of_late.min_data) == (0.95, 6 * HOUR, 12 * HOUR)
+    assert mostly.stages == {"baseline", "canary", "half", "full"}
+    assert gate(everything, "Cost").stages == {"canary", "half", "full"}  # before the baseline nothing was captured
+    overlay = gate(everything, "Overlay")
+    assert (overlay.stages, overlay.blocking, mostly.blocking) == (frozenset({"baseline", "half"}), False, True)
+
+
+def test_a_gate_counts_series_or_asks_that_triggers_kept_quiet(everything: Rollout) -> None:
+    health = gate(everything, "HealthChecks")
+    assert (health.quorum, health.condition, health.signal.name) == ((2, 3), Condition(Op.AT_LEAST, 1), "health")
+    every, rollbacks = gate(everything, "NoTrigger"), gate(everything, "NoRollback")
+    assert (every.signal, every.condition) == (Signal("NoTrigger", ""), Condition(Op.AT_MOST, 0))
+    assert every.quiet == {one.name for one in everything.triggers} - {"MemoryHigh"}  # a dry run has no say
+    assert rollbacks.quiet == every.quiet - {"ShareLow", "RedisDown"}
+    assert gate(everything, "NoneOfThese").quiet == {"ErrorsHigh", "Flapping"}
+
+
+def test_a_trigger_can_degrade(everything: Rollout) -> None:
+    assert trigger(everything, "RedisDown").action == Action(ActionKind.DEGRADE, flags={"/checkout/share": 0, "agents": ("reader",)})
+
+
+def test_rehearsal_drift_scorecard_and_preflight(everything: Rollout) -> None:
+    health = HttpCheck("http://127.0.0.1:8000/health", {"/checkout": False, "/mode": "off", "": None}, timedelta(seconds=5))
+    smoke, done = Command(("./smoke.sh", "--fast"), 2 * MINUTE), Command(("./done.sh",), MINUTE)
+    assert everything.rehearsal == Rehearsing("baseline", (health, smoke, done))
+    assert everything.flags.on_drift == OnDrift(OnRaise.ALERT, OnLower.ALERT, OnOther.ROLLBACK)
+    technical, process, validation = everything.scoring.parts
+    assert technical == Part("technical", 40, ("HealthChecks", "Errors", "Overlay"))
+    assert (everything.scoring.go, everything.scoring.monitor, process.points, validation.points) == (85, 60, 30, 30)
+    backups = (Backups("/var/backups/*.dump", DAY), Backups(str(GOOD / "dumps" / "*"), HOUR))
+    assert everything.preflight == Preflight(("http://127.0.0.1:8000/health",), ("CostSpike",), backups, 0.1)
+
+
+def test_a_ladder_may_grow_by_exactly_as_much_as_it_says(tmp_path: Path) -> None:
+    stages = "".join(f'  - {{stage: s{number}, exposure: {share}, set: {{X: "{number}"}}}}\n' for number, share in enumerate([0.1, 0.3, 0.9]))
+    triggers = "triggers:\n  - {alert: Down, expr: up == 0}\n"
+    text = f'rollout: a\nowner: b\nmax_growth: 3\nflags: {{store: dotenv, path: .env}}\nbaseline: {{X: ""}}\nstages:\n{stages}{triggers}'
+    (tmp_path / "a.yml").write_text(text, encoding="utf-8")
+    assert [stage.exposure for stage in load(tmp_path / "a.yml").stages] == [0, 0.1, 0.3, 0.9]
+
+
+NO_LEAD = 'no role "deployment-lead" in the daemon\'s configuration'
+
+
+def said_of_roles(rollout: Rollout, roles: list[str]) -> list[str]:
+    return [str(one).removeprefix(f"{GOOD}/") for one in undefined_roles([rollout], roles)]
+
+
+def test_roles_that_nobody_has_are_named_where_they_are_asked_for(everything: Rollout) -> None:
+    assert said_of_roles(everything, ["a", "b", "c", "d", "e", "deployment-lead", "on"]) == []
+    assert said_of_roles(everything, ["a", "b", "c", "d", "e", "deploy-lead"]) == [
+        f'everything.yml:43:119: stages[2].requires.approvals.roles[0]: {NO_LEAD}; did you mean "deploy-lead"?',
+        f'everything.yml:11:15: break_glass[0]: {NO_LEAD}; did you mean "deploy-lead"?',
+        'everything.yml:11:32: break_glass[1]: no role "on" in the daemon\'s configuration; add it under roles',
+    ]
 
 
 # anchors

@@ -76,7 +76,70 @@ def test_what_is_only_observed_is_said_to_be(tmp_path: Path) -> None:
     assert line.endswith("which is only said and not done (mode: observe)")
 
 
+WANTED = [
+    "GO as 2 of 3: a, b, c (within 1d)",
+    "evidence soak-report of the present stage",
+    "evidence parity of the last 1w",
+    "a rollback rehearsed in the last 1w",
+]
+CLIMB = """\
+rollout: demo
+owner: team-shop
+flags: {store: json, path: flags.json}
+baseline: {/x: false}
+promote: automatic
+stages:
+  - {stage: canary, exposure: 10%, set: {/x: true}, promote: manual, requires: {checkpoints: [hour-24, hour-48]}}
+  - stage: half
+    exposure: 50%
+    set: {/x: true}
+    requires:
+      approvals: {roles: [a, b, c], quorum: 2 of 3}
+      evidence: [soak-report, {evidence: parity, within: 7d}]
+      rehearsal: {within: 7d}
+  - {stage: full, exposure: 100%, set: {/x: true}, promote: manual}
+signals:
+  health: {http: ['http://127.0.0.1:1/', 'http://127.0.0.1:2/']}
+  cost: {expr: cost, baseline: {window: 12h}}
+gates:
+  - {gate: Cost, signal: cost, below: 120%, relative_to: baseline}
+  - {gate: Health, signal: health, at_least: 1 of 2, for: 1h}
+  - {gate: Mostly, signal: cost, below: 5, share: 99%, min_data: 6h, stages: [canary, half]}
+  - {gate: OfLate, signal: cost, below: 5, share: 99%, for: 30m, blocking: false}
+  - {gate: Quiet, triggers: all}
+triggers:
+  - {alert: Spike, signal: cost, above: 200%, relative_to: baseline, severity: critical}
+  - {alert: Grows, signal: cost, above: 3, relative_to: baseline, action: {degrade: {/x: false}}}
+rehearsal: {steps: [{command: [./smoke.sh]}]}
+"""
+
+
+def test_gates_and_what_a_stage_asks_for_have_a_line_each(tmp_path: Path) -> None:
+    (tmp_path / "demo.yml").write_text(CLIMB, encoding="utf-8")
+    assert understood(load(tmp_path / "demo.yml")) == [
+        "Spike: cost / its baseline > 2, at once; rollback to previous at every stage",
+        "Grows: cost - its baseline > 3, at once; degrade (/x) at every stage",
+        "Cost: cost / its baseline < 1.2; gate of canary, half, full",
+        "Health: health >= 1 on 1 of 2 for 1h without a break; gate of every stage",
+        "Mostly: cost < 5 in 99% of the evaluations of the whole stage, seen for 6h at the stage; gate of canary, half",
+        "OfLate: cost < 5 in 99% of the evaluations of the last 30m; gate of every stage, which is only reported and blocks nothing",
+        "Quiet: none of Grows, Spike has fired since the stage began; gate of every stage",
+        "canary: promoted by hand; needs checkpoints hour-24, hour-48",
+        f"half: promoted automatically; needs {'; '.join(WANTED)}",
+    ]
+    assert warnings(load(tmp_path / "demo.yml"), timedelta(seconds=15)) == []
+
+
 # what tends to go wrong
+
+
+def test_a_multiple_of_the_baseline_that_was_most_likely_meant_as_an_increase(tmp_path: Path) -> None:
+    base = f"{BASE}  cost: {{expr: cost, baseline: {{window: 12h}}}}\n"
+    assert said(tmp_path, "alert: A, signal: cost, above: 10%, relative_to: baseline", base=base) == [
+        "14:37: triggers[1].above: 10% of the baseline is less than it, so that being as before is a breach; for 10% over it write 110%"
+    ]
+    assert said(tmp_path, "alert: A, signal: cost, below: 10%, relative_to: baseline", base=base) == []
+    assert said(tmp_path, "alert: A, signal: cost, above: 0.5, relative_to: baseline", base=base) == []
 
 
 def test_the_rule_file_that_is_delivered_has_nothing_to_warn_of() -> None:

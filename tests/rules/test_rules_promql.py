@@ -225,3 +225,8 @@ def test_the_ranges_of_rates(expr: str, windows: list[str]) -> None:
 def test_an_expression_that_would_overflow_the_parser_is_refused(expr: str) -> None:
     with pytest.raises(promql.PromQLError, match="too long or too deep"):
         promql.parse(expr)
+
+
+@pytest.mark.parametrize(("expr", "scalar"), [("1", True), ("scalar(x)", True), ("time() - 5", True), ("x", False), ("vector(1) # 1", False)])
+def test_only_a_plain_number_has_no_past(expr: str, scalar: bool) -> None:
+    assert promql.is_scalar(expr) is scalar

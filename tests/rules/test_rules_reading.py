@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rollback_daemon.rules.model import Condition, Needs, OnNoData, Op, Signal
 from rollback_daemon.rules.reading import Assessment, Health, Memory, Reading, Verdict, compare, look, worst
-from rollback_daemon.rules.triggers import KINDS, Threshold, Violations
+from rollback_daemon.rules.triggers import KINDS, Check, Threshold, Violations
 from rollback_daemon.signals.observation import Failed, Failure, Labels, NoData, Observation, Value
 
 NOW = datetime(2024, 1, 31, 12, tzinfo=UTC)
@@ -171,10 +171,12 @@ def test_every_kind_has_words_for_people() -> None:
     threshold = Threshold(Signal("errors", "x"), ABOVE_1)
     assert (threshold.subject, threshold.limit, threshold.expr) == ("errors", "> 1", "x")
     assert Threshold(Signal("errors", "x"), None).limit == ""
-    counted = Violations("gates", ((Signal("a", "x"), ABOVE_1), (Signal("b", "y"), ABOVE_1)), Condition(Op.ABOVE, 3), None, timedelta(minutes=1))
+    counted = Violations(
+        "gates", (Check(Signal("a", "x"), ABOVE_1), Check(Signal("b", "y"), ABOVE_1)), Condition(Op.ABOVE, 3), None, timedelta(minutes=1)
+    )
     assert (counted.subject, counted.limit, counted.expr) == ("violations of gates in a row (one each 1m)", "> 3", "")
     assert list(counted.questions()) == ["x", "y"]
-    some = Violations("a > 1", ((Signal("a", "x"), ABOVE_1),), Condition(Op.AT_LEAST, 3), 5)
+    some = Violations("a > 1", (Check(Signal("a", "x"), ABOVE_1),), Condition(Op.AT_LEAST, 3), 5)
     assert (some.subject, some.expr) == ("violations of a > 1 out of 5", "x")
 
 
@@ -187,7 +189,7 @@ ANSWERS: Mapping[str, Observation] = {"b": value(2), "c": value(0), "?": EMPTY, 
 
 
 def counting(needed: Condition, out_of: int | None = None, every: timedelta | None = None) -> Violations:
-    return Violations("errors > 1", ((Signal("errors", "x"), ABOVE_1),), needed, out_of, every)
+    return Violations("errors > 1", (Check(Signal("errors", "x"), ABOVE_1),), needed, out_of, every)
 
 
 def read(kind: Violations, seen: str, times: Sequence[float] | None = None) -> str:
@@ -250,7 +252,7 @@ def test_with_every_the_gap_that_starts_the_count_over_is_three_times_as_long() 
 
 
 def test_any_gate_that_is_violated_counts_even_beside_one_that_is_unknown() -> None:
-    kind = Violations("gates", ((Signal("a", "x"), ABOVE_1), (Signal("b", "y"), ABOVE_1)), Condition(Op.AT_LEAST, 1))
+    kind = Violations("gates", (Check(Signal("a", "x"), ABOVE_1), Check(Signal("b", "y"), ABOVE_1)), Condition(Op.AT_LEAST, 1))
     assert worst(kind.assess({"x": EMPTY, "y": value(2)}, {}, NOW, MAX_GAP)[0]) is Verdict.BREACHED
     unknown = kind.assess({"x": value(0), "y": FAILED}, {}, NOW, MAX_GAP)[0]
     assert (worst(unknown), unknown.health) == (Verdict.UNKNOWN, Health.ERROR)
@@ -288,7 +290,7 @@ def test_what_is_remembered_survives_being_written_down(seen: str, at: int) -> N
 def test_an_evaluation_that_was_counted_is_not_counted_again() -> None:
     """After a reload or a restart the same aligned time may be evaluated once more."""
     signal = Signal("errors", "errors")
-    kind = Violations("errors", ((signal, Condition(Op.ABOVE, 1)),), Condition(Op.ABOVE, 3))
+    kind = Violations("errors", (Check(signal, Condition(Op.ABOVE, 1)),), Condition(Op.ABOVE, 3))
     now = datetime(2026, 3, 1, 12, tzinfo=UTC)
     memory: Memory = {}
     for _ in range(10):

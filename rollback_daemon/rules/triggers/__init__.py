@@ -2,9 +2,9 @@
 
 from rollback_daemon.rules.reading import TriggerKind
 from rollback_daemon.rules.triggers.threshold import Threshold
-from rollback_daemon.rules.triggers.violations import Violations
+from rollback_daemon.rules.triggers.violations import Check, Violations
 
-__all__ = ["KINDS", "Threshold", "Violations"]
+__all__ = ["KINDS", "Check", "Threshold", "Violations"]
 
 KINDS: dict[str, type[TriggerKind]] = {"threshold": Threshold, "violations": Violations}
 """Name of a kind, as help, documents and schema show it, to its class."""

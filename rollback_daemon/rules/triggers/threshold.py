@@ -21,7 +21,7 @@ class Threshold:
 
     @property
     def subject(self) -> str:
-        return self.signal.name
+        return self.signal.subject
 
     @property
     def limit(self) -> str:
@@ -30,6 +30,9 @@ class Threshold:
     @property
     def expr(self) -> str:
         return self.signal.expr
+
+    def signals(self) -> Iterator[Signal]:
+        yield self.signal
 
     def questions(self) -> Iterator[str]:
         return self.signal.questions()

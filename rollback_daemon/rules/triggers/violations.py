@@ -12,15 +12,28 @@ from datetime import datetime, timedelta
 from rollback_daemon.clock import aligned
 from rollback_daemon.durations import format_duration, format_number
 from rollback_daemon.rules.model import Condition, Signal
-from rollback_daemon.rules.reading import Assessment, Health, Memory, Observations, Reading, Verdict, compare, look, worst
+from rollback_daemon.rules.reading import Assessment, Health, Memory, Observations, Reading, Verdict, compare, look, quorum, worst
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What is looked at for a violation: a signal, the condition that is one, and for (`need`, `of`) how many series must be without one."""
+
+    signal: Signal
+    violation: Condition
+    quorum: tuple[int, int] | None = None
+
+    def verdict(self, assessment: Assessment) -> Verdict:
+        """One verdict for all series."""
+        return quorum(assessment, self.quorum) if self.quorum else worst(assessment)
 
 
 @dataclass(frozen=True, slots=True)
 class Violations:
-    """How often one of `checks` (a signal and the condition that is a violation) held. `what` names them for people: `gates`."""
+    """How often one of `checks` was violated. `what` names them for people: `gates`."""
 
     what: str
-    checks: tuple[tuple[Signal, Condition], ...]
+    checks: tuple[Check, ...]
     needed: Condition  # on the number of violations, as written: `> 3` or `>= 3`
     out_of: int | None = None
     every: timedelta | None = None
@@ -40,10 +53,14 @@ class Violations:
 
     @property
     def expr(self) -> str:
-        return self.checks[0][0].expr if len(self.checks) == 1 else ""
+        return self.checks[0].signal.expr if len(self.checks) == 1 else ""
+
+    def signals(self) -> Iterator[Signal]:
+        for check in self.checks:
+            yield check.signal
 
     def questions(self) -> Iterator[str]:
-        for signal, _ in self.checks:
+        for signal in self.signals():
             yield from signal.questions()
 
     def assess(self, observations: Observations, memory: Memory, now: datetime, max_gap: timedelta) -> tuple[Assessment, Memory]:
@@ -76,21 +93,27 @@ class Violations:
         """One verdict over all checks, with what was violated or unknown: any violation is one; without any, one unknown makes it unknown."""
         violated: list[str] = []
         unknown: list[tuple[Health, str]] = []
-        for signal, condition in self.checks:
-            assessment = compare(look(signal, observations, now), condition, signal.no_data)
-            match worst(assessment):
+        for check in self.checks:
+            assessment = compare(look(check.signal, observations, now), check.violation, check.signal.no_data)
+            match check.verdict(assessment):
                 case Verdict.BREACHED:
-                    violated.append(_violated(signal, condition, assessment))
+                    violated.append(_violated(check, assessment))
                 case Verdict.UNKNOWN:
                     health = assessment.health if assessment.health is not Health.OK else Health.NO_DATA
-                    unknown.append((health, f"{signal.name}: {assessment.why or 'a series is unknown'}"))
+                    unknown.append((health, f"{check.signal.name}: {assessment.why or 'a series is unknown'}"))
         if violated:
             return Verdict.BREACHED, Health.OK, ", ".join(violated)
         return (Verdict.UNKNOWN, *unknown[0]) if unknown else (Verdict.CLEAR, Health.OK, "")
 
 
-def _violated(signal: Signal, condition: Condition, assessment: Assessment) -> str:
+def _violated(check: Check, assessment: Assessment) -> str:
     """`error_rate 0.031 >= 0.001`: the series that is furthest past the limit."""
-    values = [one.value for one in assessment.series.values() if one.value is not None]
-    value = max(values, key=condition.margin, default=None)
-    return f"{signal.name} {'no data' if value is None else format_number(value)} {condition}"
+    if check.quorum:
+        clear = sum(one.verdict is Verdict.CLEAR for one in assessment.series.values())
+        return f"{check.signal.subject} {check.violation.negated} on {clear} of {check.quorum[1]}, must be {check.quorum[0]}"
+    values = [one for one in assessment.series.values() if one.value is not None]
+    furthest = max(values, key=lambda one: check.violation.margin(one.value or 0.0), default=None)
+    if furthest is None or furthest.value is None:
+        return f"{check.signal.subject} no data {check.violation}"
+    note = f" ({furthest.why})" if furthest.why else ""
+    return f"{check.signal.subject} {format_number(furthest.value)} {check.violation}{note}"

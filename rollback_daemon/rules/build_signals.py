@@ -1,0 +1,56 @@
+"""Signals from a rule file as written to what they mean. Must not live here: single keys and their types (`schema_measures`), limits on signals."""
+
+import math
+from datetime import timedelta
+
+from rollback_daemon.documents import Step
+from rollback_daemon.durations import format_duration
+from rollback_daemon.rules import promql
+from rollback_daemon.rules.conditions import Notes
+from rollback_daemon.rules.model import Baseline, Needs, OnNoData, Signal, Statistic
+from rollback_daemon.rules.schema_measures import BaselinePart, SignalPart
+from rollback_daemon.signals.observation import address
+
+_SAMPLES = 500  # of a baseline's window: enough for its statistics, and no burden to Prometheus
+_OF_QUERIES = ("needs", "max_age", "baseline")
+_Where = tuple[Step, ...]
+
+
+def signal(notes: Notes, name: str, part: SignalPart, interval: timedelta | None) -> Signal:
+    """The signal; what is wrong with it is noted. `interval` is None where the file's own could not be read."""
+    trail: _Where = ("signals", name)
+    if (part.expr is None) == (part.http is None):
+        notes.say(trail, "needs either expr or http" + (", not both" if part.expr is not None else ""))
+    elif part.http is not None:
+        return _of_endpoints(notes, name, part, trail)
+    expr = part.expr or "vector(0)"
+    if part.max_age is not None and not promql.is_selector(expr):
+        notes.say((*trail, "max_age"), "needs an expression that only selects series; the age of a computed value cannot be told")
+    needs = Needs(part.needs.expr, notes.number(part.needs.at_least, "", (*trail, "needs", "at_least"))) if part.needs else None
+    baseline = _baseline(notes, part.baseline, interval, (*trail, "baseline")) if part.baseline else None
+    if baseline is not None and promql.is_scalar(expr):
+        notes.say((*trail, "baseline"), "needs an expression with series; this one is a plain number without a past, wrap it in vector(…)")
+    return Signal(name, expr, part.unit, OnNoData(part.no_data), needs, part.max_age, baseline=baseline)
+
+
+def _of_endpoints(notes: Notes, name: str, part: SignalPart, trail: _Where) -> Signal:
+    for key in _OF_QUERIES:
+        if getattr(part, key) is not None:
+            notes.say((*trail, key), "is about a query; a signal that asks over http has none")
+    urls = part.http or []
+    notes.distinct([*map(address, urls)], (*trail, "http"))
+    return Signal(name, "", part.unit, OnNoData(part.no_data), endpoints=tuple(urls))
+
+
+def _baseline(notes: Notes, part: BaselinePart, interval: timedelta | None, trail: _Where) -> Baseline:
+    at_least = part.at_least if part.at_least is not None else part.window / 2
+    if at_least > part.window:
+        notes.say((*trail, "at_least"), f"is longer than the window ({format_duration(part.window)}), which can never have as much")
+    if interval is not None and part.window < interval:
+        notes.say((*trail, "window"), f"is shorter than the interval ({format_duration(interval)}), and would hold no sample")
+    return Baseline(part.window, at_least, _step(part.window, interval or part.window), Statistic(part.statistic))
+
+
+def _step(window: timedelta, interval: timedelta) -> timedelta:
+    """Between two samples of the window: the interval, or the least multiple of it that makes no more samples than wanted."""
+    return interval * max(1, math.ceil(window / interval / _SAMPLES))
