@@ -1,6 +1,7 @@
-"""What firing triggers lead to: which stage to go back to, once for each activation at a stage, and never up.
+"""What firing triggers lead to: which stage to go back to, once for each activation at a stage, and never up; or a lesser service.
 
-The lowest target wins and every trigger that asked is named. Lives here: what is done. Must not live here: when it is due (`due`).
+The lowest target wins and every trigger that asked is named. Lives here: what is done. Must not live here: when it is due (`due`), what flags
+that somebody else changed lead to (`astray`).
 """
 
 import hashlib
@@ -11,14 +12,15 @@ from itertools import islice
 from typing import Any
 
 from rollback_daemon.durations import format_duration, format_number
+from rollback_daemon.flags.store import same
 from rollback_daemon.judge.drift import Drift, Whereabouts
-from rollback_daemon.judge.due import became_due, is_promoted, is_ripe
+from rollback_daemon.judge.due import became_due, is_ripe
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Code
 from rollback_daemon.judge.state import Happened, State, TriggerJudgement
 from rollback_daemon.judge.transitions import Event, Kind, Phase
 from rollback_daemon.judge.trigger import Active
-from rollback_daemon.rules.model import ActionKind, Rollout, Stage, Trigger
+from rollback_daemon.rules.model import ActionKind, OnRaise, Rollout, Stage, Trigger
 from rollback_daemon.rules.reading import Verdict
 from rollback_daemon.signals.observation import Labels, show_labels
 
@@ -44,15 +46,19 @@ def on_triggers(
     wanting = [one for one in due if one.judged.trigger.action.kind is not ActionKind.ALERT]
     happened = [_observed(one, now) for one in wanting if not _is_enforced(rollout, one)]
     enforced = [one for one in wanting if _is_enforced(rollout, one)]
+    lesser = [one for one in enforced if one.judged.trigger.action.kind is ActionKind.DEGRADE]
     rolled_back = list(_rollback(rollout, position, [one for one in enforced if one.target], where, now))
-    return happened + (rolled_back or list(_hold(position, enforced, now))), _spend(state, due, position)
+    if lesser and (rolled_back or position.open or _by_hand(rollout, where)):  # one thing after the other: it is due again in the next evaluation
+        due = [one for one in due if one not in lesser]
+    elif lesser:
+        happened += _degrade(rollout, position, lesser, now)
+    to_hold = [one for one in enforced if one not in lesser]
+    return happened + (rolled_back or list(_hold(position, to_hold, now))), _spend(state, due, position)
 
 
-def on_lowered_flags(rollout: Rollout, position: Position, where: Whereabouts, now: datetime) -> Iterator[Happened]:
-    """A promotion during which a person lowers the flags is taken back to where they are now: a retry must not overrule that."""
-    if rollout.enforce and is_promoted(position) and where.drift is Drift.LOWER and where.stage:
-        why = f'its flags were set to those of "{where.stage.name}" while it was being promoted to "{position.goal}"'
-        yield intended(rollout, position, Kind.ROLLBACK, where.stage, [why], "rollbackd", now, {"code": Code.DRIFT})
+def _by_hand(rollout: Rollout, where: Whereabouts) -> bool:
+    """Whether something else has to follow first from flags that somebody set: a lesser service may still be more than those give."""
+    return where.drift in {Drift.LOWER, Drift.OTHER} or (where.drift is Drift.HIGHER and rollout.flags.on_drift.raised is OnRaise.REVERT)
 
 
 def _is_enforced(rollout: Rollout, due: Due) -> bool:
@@ -72,7 +78,7 @@ def _due(rollout: Rollout, judged: TriggerJudgement, position: Position, where: 
 
 def previous(rollout: Rollout, position: Position, where: Whereabouts) -> int:
     """The number of the stage that "the previous one" means: below the one that the flags are at, or are being promoted to."""
-    at = rollout.stage(position.goal if is_promoted(position) else position.stage) or rollout.stages[0]
+    at = rollout.stage(position.goal if position.open_promotion else position.stage) or rollout.stages[0]
     number = max(at.number, where.stage.number) if where.drift is Drift.HIGHER and where.stage else at.number
     return max(0, number - 1)
 
@@ -107,7 +113,7 @@ def _rollback(rollout: Rollout, position: Position, due: list[Due], where: Where
         going = rollout.stage(under_way.target) or rollout.stages[0]
         if going.number <= target.number:
             return
-    elif target.number >= current.number and where.drift in {Drift.NONE, Drift.UNREADABLE} and not under_way:
+    elif target.number >= current.number and where.drift in {Drift.NONE, Drift.UNREADABLE} and not position.open_promotion:
         return
     why = [sentence for one in due for sentence in _sentences(one, now)]
     breached_at = min(became_due(one.judged.trigger, active, position, rollout.max_gap, now) for one in due for active in one.series)
@@ -119,6 +125,18 @@ def _rollback(rollout: Rollout, position: Position, due: list[Due], where: Where
         "breached_at": breached_at.isoformat(),
     }
     yield intended(rollout, position, Kind.ROLLBACK, target, why, "rollbackd", now, more)
+
+
+def _degrade(rollout: Rollout, position: Position, due: list[Due], now: datetime) -> Iterator[Happened]:
+    """Set the flags of a lesser service, all that are asked for in one go; nothing where they are set already."""
+    stage = rollout.stage(position.stage) or rollout.stages[0]
+    flags = {key: value for one in due for key, value in one.judged.trigger.action.flags.items()}
+    if all(key in position.degraded and same(position.degraded[key], value) for key, value in flags.items()):
+        return
+    why = [sentence for one in due for sentence in _sentences(one, now)]
+    breached_at = min(became_due(one.judged.trigger, active, position, rollout.max_gap, now) for one in due for active in one.series)
+    more = {"code": Code.TRIGGER_FIRING, "triggers": [one.judged.trigger.name for one in due], "breached_at": breached_at.isoformat()}
+    yield intended(rollout, position, Kind.DEGRADE, replace(stage, flags=flags), why, "rollbackd", now, more)
 
 
 def intended(

@@ -1,11 +1,12 @@
 """Whether the flags are what the record says, and where on the ladder they really are. Pure."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from rollback_daemon.flags.store import Scalar, same
+from rollback_daemon.flags.store import FlagValue, same
 from rollback_daemon.judge.position import Position
 from rollback_daemon.rules.model import Rollout, Stage
 
@@ -15,8 +16,8 @@ class Drift(StrEnum):
 
     NONE = "none"
     LOWER = "lower"  # they are exactly those of a lower stage
-    HIGHER = "higher"  # they are exactly those of a higher stage
-    OTHER = "other"  # they are those of no stage
+    HIGHER = "higher"  # each that differs has a value from further up
+    OTHER = "other"  # neither
     UNREADABLE = "unreadable"
 
 
@@ -26,11 +27,11 @@ class Whereabouts:
 
     drift: Drift
     stage: Stage | None = None
-    keys: Mapping[str, tuple[Scalar, Scalar]] | None = None
+    keys: Mapping[str, tuple[FlagValue, FlagValue]] | None = None
     why: str = ""
 
 
-def whereabouts(rollout: Rollout, position: Position, flags: Mapping[str, Scalar] | str, now: datetime) -> Whereabouts:
+def whereabouts(rollout: Rollout, position: Position, flags: Mapping[str, FlagValue] | str, now: datetime) -> Whereabouts:
     """Where the flags are that were read in the cycle at `now`, as far as they can be held against the record.
 
     Flags read before the rollout came to its stage, or while a transition changes them, are no drift; unless they are below both of its ends,
@@ -50,7 +51,7 @@ def whereabouts(rollout: Rollout, position: Position, flags: Mapping[str, Scalar
     return Whereabouts(Drift.NONE, stage)
 
 
-def locate(rollout: Rollout, stage: Stage, flags: Mapping[str, Scalar] | str) -> Whereabouts:
+def locate(rollout: Rollout, stage: Stage, flags: Mapping[str, FlagValue] | str) -> Whereabouts:
     """Compare flags as read (or the sentence that says why they could not be read) with the `stage` on record."""
     if isinstance(flags, str):
         return Whereabouts(Drift.UNREADABLE, why=flags)
@@ -59,15 +60,46 @@ def locate(rollout: Rollout, stage: Stage, flags: Mapping[str, Scalar] | str) ->
     keys = {key: (value, flags.get(key)) for key, value in stage.flags.items() if not same(value, flags.get(key))}
     found = matching(rollout, flags)
     if found is None:
-        return Whereabouts(Drift.OTHER, None, keys)
+        raised = all(key in flags and is_raised(rollout, stage, key, flags[key]) for key in keys)
+        return Whereabouts(Drift.HIGHER if raised else Drift.OTHER, None, keys)
     return Whereabouts(Drift.LOWER if found.number < stage.number else Drift.HIGHER, found, keys)
 
 
-def matching(rollout: Rollout, flags: Mapping[str, Scalar]) -> Stage | None:
+def matching(rollout: Rollout, flags: Mapping[str, FlagValue]) -> Stage | None:
     """The stage whose flags these are; the highest one when stages share their flags, because more exposure is the safer assumption."""
     return next((stage for stage in reversed(rollout.stages) if equals(stage, flags)), None)
 
 
-def equals(stage: Stage, flags: Mapping[str, Scalar]) -> bool:
+def equals(stage: Stage, flags: Mapping[str, FlagValue]) -> bool:
     """Whether every flag of the stage has its value, type included."""
     return all(key in flags and same(value, flags[key]) for key, value in stage.flags.items())
+
+
+def is_raised(rollout: Rollout, stage: Stage, key: str, value: FlagValue) -> bool:
+    """Whether a flag's value is one from above the `stage`: that of a higher stage and of no lower one, or a number beyond the stage's own on the
+    side to which the ladder goes.
+    """
+    if any(same(value, other.flags[key]) for other in rollout.stages[: stage.number + 1]):
+        return False
+    if any(same(value, other.flags[key]) for other in rollout.stages[stage.number + 1 :]):
+        return True
+    ladder = [_number(other.flags[key]) for other in rollout.stages]
+    given = _number(value)
+    if given is None or any(one is None for one in ladder) or isinstance(value, str) != isinstance(stage.flags[key], str):
+        return False
+    numbers = [one for one in ladder if one is not None]
+    here = numbers[stage.number]
+    if numbers == sorted(numbers) and numbers[0] != numbers[-1]:
+        return given > here
+    return numbers == sorted(numbers, reverse=True) and numbers[0] != numbers[-1] and given < here
+
+
+def _number(value: FlagValue) -> float | None:
+    """A flag as a number, where it is one; a dotenv file keeps them as text."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from rollback_daemon.judge.drift import Drift, Whereabouts
 from rollback_daemon.judge.position import Position
-from rollback_daemon.judge.transitions import Kind, Phase
+from rollback_daemon.judge.transitions import Phase
 from rollback_daemon.judge.trigger import Active
 from rollback_daemon.rules.model import Trigger
 
@@ -25,7 +25,7 @@ def is_armed(trigger: Trigger, position: Position, where: Whereabouts, now: date
         return bool(trigger.stages)
     if position.stage in trigger.stages and (not trigger.initial_delay or now - position.entered >= trigger.initial_delay):
         return True
-    return is_promoted(position) and position.goal in trigger.stages and not trigger.initial_delay
+    return position.open_promotion and position.goal in trigger.stages and not trigger.initial_delay
 
 
 def told(one: Active, position: Position, *, armed: bool) -> Active:
@@ -52,8 +52,3 @@ def ripe_at(trigger: Trigger, one: Active, position: Position, max_gap: timedelt
 def became_due(trigger: Trigger, one: Active, position: Position, max_gap: timedelta, now: datetime) -> datetime:
     """Since when the action of a ripe series is owed: what is done about it is timed from here."""
     return min(now, max(one.firing_since or now, ripe_at(trigger, one, position, max_gap)))
-
-
-def is_promoted(position: Position) -> bool:
-    """Whether a promotion is under way."""
-    return position.open is not None and position.open.kind is Kind.PROMOTE

@@ -1,26 +1,45 @@
-"""What stands between a rollout and its next stage: the gates, and everything else that blocks a promotion. Pure."""
+"""What stands between a rollout and its next stage, as far as it is measured: the flags, the gates, the triggers. Pure.
 
-from collections.abc import Iterator, Mapping
+Lives here: one gate in one evaluation, and the checks of what was seen. Must not live here: what the record tells (`standing`), what people say
+(`requirements`), counting over a stage (`tenure`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from rollback_daemon.durations import format_coarse, format_duration, format_number
+from rollback_daemon.durations import format_duration, format_number
+from rollback_daemon.judge import tenure
 from rollback_daemon.judge.drift import Drift, Whereabouts
 from rollback_daemon.judge.position import Position
-from rollback_daemon.judge.reasons import Code, Reason
-from rollback_daemon.judge.state import GateJudgement, State, TriggerJudgement
-from rollback_daemon.judge.transitions import Phase
+from rollback_daemon.judge.reasons import Check, Code
+from rollback_daemon.judge.state import GateJudgement, TriggerJudgement
+from rollback_daemon.judge.tenure import Tenure
 from rollback_daemon.judge.trigger import TriggerPhase
 from rollback_daemon.rules.model import Condition, Gate, Rollout, Stage
-from rollback_daemon.rules.reading import Observations, Reading, Verdict, compare, look, worst
+from rollback_daemon.rules.reading import Observations, Reading, Verdict, compare, look, quorum, worst
 from rollback_daemon.signals.observation import Labels, show_labels
 
 
-def judge_gate(gate: Gate, observations: Observations, now: datetime) -> GateJudgement:
-    """Whether the gate passes: every series must. What is shown is the series that tells why, and of several the worst."""
+def judge_gate(gate: Gate, observations: Observations, stage: str, now: datetime) -> GateJudgement:
+    """Whether the gate passes in this evaluation: every series must. What is shown is the series that tells why, and of several the worst."""
+    applies = stage in gate.stages
     assessment = compare(look(gate.signal, observations, now), gate.condition.negated, gate.signal.no_data)
-    verdict = worst(assessment)
-    labels, shown = _telling(gate.condition, assessment.series, verdict)
-    return GateJudgement(gate, verdict, shown.value, assessment.why or shown.why, labels)
+    if gate.quorum is None:
+        verdict = worst(assessment)
+        labels, shown = _telling(gate.condition, assessment.series, verdict)
+        return GateJudgement(gate, verdict, shown.value, assessment.why or shown.why, labels, applies)
+    verdict = quorum(assessment, gate.quorum)
+    failing = [show_labels(labels) for labels, one in sorted(assessment.series.items()) if one.verdict is not Verdict.CLEAR]
+    return GateJudgement(gate, verdict, float(len(assessment.series) - len(failing)), assessment.why or ", ".join(failing), (), applies)
+
+
+def judge_quiet(gate: Gate, known: Tenure, position: Position) -> GateJudgement:
+    """Whether none of the gate's triggers has fired since the stage began, or since a person said go on."""
+    since = max(position.tenure, position.counted_from or position.tenure)
+    fired = tenure.fired(known, gate.quiet, since)
+    why = ", ".join(f"{name} at {at:%Y-%m-%d %H:%M:%S}" for name, at in fired.items())
+    verdict = Verdict.BREACHED if fired else Verdict.CLEAR
+    return GateJudgement(gate, verdict, float(len(fired)), why, (), position.stage in gate.stages)
 
 
 def _telling(condition: Condition, series: Mapping[Labels, Reading], verdict: Verdict) -> tuple[Labels, Reading]:
@@ -30,62 +49,29 @@ def _telling(condition: Condition, series: Mapping[Labels, Reading], verdict: Ve
 
 def gate_sentence(judged: GateJudgement) -> str:
     """`PassRate: pass_rate 0.97, must be >= 0.98`."""
-    name = f"{judged.gate.name}: {judged.gate.signal.name}{show_labels(judged.labels)}"
+    gate = judged.gate
+    if gate.quiet:
+        return f"{gate.name}: fired since this stage began: {judged.why or 'none'}"
+    name = f"{gate.name}: {gate.signal.subject}{show_labels(judged.labels)}"
+    must = str(gate.condition)
+    if gate.quorum:
+        name, must = f"{gate.name}: {gate.signal.subject} {gate.condition}", f"at least {gate.quorum[0]} of {gate.quorum[1]}"
     if judged.verdict is Verdict.UNKNOWN or judged.value is None:
-        return f"{name} is unknown ({judged.why or 'no data'}), must be {judged.gate.condition}"
-    return f"{name} {format_number(judged.value)}, must be {judged.gate.condition}"
+        return f"{name} is unknown ({judged.why or 'no data'}), must be {must}"
+    return f"{name}{' on' if gate.quorum else ''} {format_number(judged.value)}{f' ({judged.why})' if judged.why else ''}, must be {must}"
 
 
-def blockers(
-    rollout: Rollout,
-    state: State,
-    position: Position,
-    gates: tuple[GateJudgement, ...],
-    triggers: tuple[TriggerJudgement, ...],
-    whereabouts: Whereabouts,
-) -> Iterator[Reason]:
-    """Every reason why the rollout may not be promoted now; none means that it may."""
-    yield from of_position(rollout, state, position)
-    yield from obstacles(rollout, position, gates, triggers, whereabouts)
-
-
-OF_POSITION = frozenset({Code.LATCHED, Code.HELD, Code.IN_TRANSITION, Code.AT_TOP, Code.SOAK})
-"""The codes of `of_position`: what the record alone tells, without an evaluation."""
-
-
-def of_position(rollout: Rollout, state: State, position: Position) -> Iterator[Reason]:
-    """What speaks against a promotion in where the rollout stands."""
-    stage = rollout.stage(position.stage)
-    if position.phase in {Phase.ROLLED_BACK, Phase.FROZEN}:
-        yield Reason(Code.LATCHED, f"it was rolled back ({position.why}); resume it with a reason first")
-    if position.phase is Phase.HELD:
-        yield Reason(Code.HELD, f"it is held ({position.why}); resume it with a reason first", position.by)
-    if position.phase in {Phase.PROMOTING, Phase.ROLLING_BACK, Phase.FAILED}:
-        yield Reason(Code.IN_TRANSITION, f"its flags are being changed now ({position.phase})")
-    if stage is rollout.stages[-1]:
-        yield Reason(Code.AT_TOP, f'"{stage.name}" is its highest stage')
-    elif stage and state.soaked < stage.soak:
-        left = format_coarse(stage.soak - state.soaked)
-        yield Reason(Code.SOAK, f'soaked {format_coarse(state.soaked)} of {format_duration(stage.soak)} at "{stage.name}"; {left} to go')
-
-
-def obstacles(
-    rollout: Rollout,
-    position: Position,
-    gates: tuple[GateJudgement, ...],
-    triggers: tuple[TriggerJudgement, ...],
-    whereabouts: Whereabouts,
-) -> Iterator[Reason]:
-    """What speaks against a promotion in what was seen: flags, gates, triggers. Whoever is ready or complete has none of these."""
-    yield from _of_flags(whereabouts)
+def of_sight(
+    rollout: Rollout, position: Position, gates: Sequence[GateJudgement], triggers: Sequence[TriggerJudgement], where: Whereabouts, now: datetime
+) -> Iterator[Check]:
+    """The checks of what was seen. A rollout that is ready or complete passes all that are blocking."""
+    yield _of_flags(where)
     for judged in gates:
-        if judged.verdict is not Verdict.CLEAR:
-            code = Code.GATE_VIOLATED if judged.verdict is Verdict.BREACHED else Code.GATE_UNKNOWN
-            yield Reason(code, f"gate {gate_sentence(judged)}", judged.gate.name)
+        if judged.applies:
+            yield _of_gate(judged, now)
     stage = rollout.stage(position.stage) or rollout.stages[0]
-    following = rollout.stages[stage.number + 1] if stage is not rollout.stages[-1] else None
     for one in triggers:
-        yield from _of_trigger(one, stage, following)
+        yield from _of_trigger(one, stage, rollout.above(stage))
 
 
 def is_watching(one: TriggerJudgement, position: Position) -> bool:
@@ -93,38 +79,52 @@ def is_watching(one: TriggerJudgement, position: Position) -> bool:
     return one.armed and not one.trigger.dry_run and position.stage in one.trigger.stages
 
 
-def _of_flags(whereabouts: Whereabouts) -> Iterator[Reason]:
-    if whereabouts.drift is Drift.UNREADABLE:
-        yield Reason(Code.FLAGS_UNREADABLE, f"its flags cannot be read: {whereabouts.why}")
-    elif whereabouts.drift is not Drift.NONE:
-        keys = ", ".join(sorted(whereabouts.keys or ()))
-        yield Reason(Code.DRIFT, f"its flags are not those of the stage on record ({keys})")
+def _of_flags(where: Whereabouts) -> Check:
+    if where.drift is Drift.UNREADABLE:
+        return Check("flags", f"its flags cannot be read: {where.why}", Code.FLAGS_UNREADABLE)
+    if where.drift is not Drift.NONE:
+        keys = ", ".join(sorted(where.keys or ()))
+        return Check("flags", f"its flags are not those of the stage on record ({keys})", Code.DRIFT)
+    return Check("flags", "its flags are those of the stage on record")
 
 
-def _of_trigger(one: TriggerJudgement, stage: Stage, following: Stage | None) -> Iterator[Reason]:
+def _of_gate(judged: GateJudgement, now: datetime) -> Check:
+    gate, sentence = judged.gate, f"gate {gate_sentence(judged)}"
+    name, code = gate.name, None
+    if judged.verdict is not Verdict.CLEAR:
+        code = Code.GATE_VIOLATED if judged.verdict is Verdict.BREACHED else Code.GATE_UNKNOWN
+    elif lacking := tenure.shortfall(gate, judged.record, now):
+        code, sentence = lacking[0], f"{sentence}; {lacking[1]}"
+    return Check(name, sentence, code, gate.name, gate.blocking)
+
+
+def _of_trigger(one: TriggerJudgement, stage: Stage, following: Stage | None) -> Iterator[Check]:
     """A trigger speaks for the stages that it is armed at: the present one, and the next, which it would take back at once.
 
-    With an `initial_delay` its signal means nothing before a stage has had that time: at the next stage there is nothing to tell yet, and the
-    present one is not judged before its delay is over.
+    With an `initial_delay` its signal means nothing before a stage has had that time, and one that is held against a baseline has none for the
+    next stage yet: there is nothing to tell there. The present stage is not judged before the delay is over.
     """
-    name, trigger = one.trigger.name, one.trigger
+    trigger = one.trigger
+    name = f"trigger {trigger.name}"
     if trigger.dry_run:
         return
     if stage.name in trigger.stages and not one.armed:
         delay = format_duration(trigger.initial_delay)
-        yield Reason(Code.TRIGGER_UNKNOWN, f'trigger {name} cannot tell: it is armed {delay} after "{stage.name}" began', name)
+        yield Check(name, f'{name} cannot tell: it is armed {delay} after "{stage.name}" began', Code.TRIGGER_UNKNOWN, trigger.name)
     elif stage.name in trigger.stages:
         yield from _of_series(one, "")
-    elif following and following.name in trigger.stages and not trigger.initial_delay:
+    elif following and following.name in trigger.stages and not trigger.initial_delay and not any(s.relative for s in trigger.test.signals()):
         yield from _of_series(one, f', and is armed at "{following.name}"')
 
 
-def _of_series(one: TriggerJudgement, where: str) -> Iterator[Reason]:
-    name = one.trigger.name
-    phase = one.state.phase
+def _of_series(one: TriggerJudgement, where: str) -> Iterator[Check]:
+    subject, phase = one.trigger.name, one.state.phase
+    name, unknown = f"trigger {subject}", one.state.unknown_since is not None
     if phase is TriggerPhase.FIRING:
-        yield Reason(Code.TRIGGER_FIRING, f"trigger {name} is firing{where}", name)
+        yield Check(name, f"trigger {subject} is firing{where}", Code.TRIGGER_FIRING, subject)
     elif phase is TriggerPhase.PENDING:
-        yield Reason(Code.TRIGGER_PENDING, f"trigger {name} is pending{where}", name)
-    if one.state.unknown_since is not None:
-        yield Reason(Code.TRIGGER_UNKNOWN, f"trigger {name} cannot tell: {one.state.why or 'no data'}{where}", name)
+        yield Check(name, f"trigger {subject} is pending{where}", Code.TRIGGER_PENDING, subject)
+    if unknown:
+        yield Check(name, f"trigger {subject} cannot tell: {one.state.why or 'no data'}{where}", Code.TRIGGER_UNKNOWN, subject)
+    elif phase is TriggerPhase.INACTIVE:
+        yield Check(name, f"trigger {subject} is inactive")

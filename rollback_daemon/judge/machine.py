@@ -1,19 +1,22 @@
 """One step of the judge: what is seen, against what is asked, gives what happens.
 
-The order is fixed: breaches first, in every phase; then sight; then the way up. On its own the machine only ever lowers exposure.
-Lives here: the step and the application of events to the state. Must not live here: how one trigger or gate is judged, requests of people.
+The order is fixed: breaches first, in every phase; then flags that somebody else changed; then sight; then the way up. On its own the machine
+only ever lowers exposure. Lives here: the step and the application of events to the state. Must not live here: how one trigger or gate is
+judged, requests of people.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rollback_daemon.judge import act, due
+from rollback_daemon.judge import act, astray, baselines, dossier, due, tenure
 from rollback_daemon.judge.adoption import adopt
+from rollback_daemon.judge.approvals import why_void
 from rollback_daemon.judge.drift import Drift, Whereabouts, locate, whereabouts
-from rollback_daemon.judge.gates import is_watching, judge_gate, obstacles, of_position
+from rollback_daemon.judge.gates import is_watching, judge_gate, judge_quiet
 from rollback_daemon.judge.position import Position, fold, not_ahead
-from rollback_daemon.judge.reasons import Code, Reason
+from rollback_daemon.judge.reasons import Check, Code
+from rollback_daemon.judge.standing import all_checks, seen_checks
 from rollback_daemon.judge.state import GateJudgement, Happened, Judgement, Sight, State, Step, TriggerJudgement
 from rollback_daemon.judge.transitions import Event, Phase
 from rollback_daemon.judge.trigger import TriggerState, advance, restored
@@ -21,20 +24,29 @@ from rollback_daemon.rules.model import Rollout, Trigger
 from rollback_daemon.rules.reading import Verdict
 
 _ON_THE_WAY = {Phase.SOAKING, Phase.READY, Phase.COMPLETE}
+_AT_REST = {*_ON_THE_WAY, Phase.BASELINE, Phase.HELD}
 
 
 def step(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
     """Judge one rollout once. `now` is the time that the queries were asked for."""
+    rollout = ladder(rollout, state)
+    state = replace(state, prospects=baselines.measured(rollout, state.prospects, sight.observations, now))
     adopted = list(adopt(rollout, state.position, sight.flags))
+    if state.position is None:  # nobody knows when its stage began: the time before it was first seen is all there is to hold it against
+        adopted = [replace(one, body={**one.body, "bases": baselines.captured(rollout, state.prospects)}) for one in adopted]
     state = _apply_all(state, adopted, now)
     position = not_ahead(state.position, now, rollout.max_gap) if state.position else None
     state = replace(state, position=position)
-    gates = tuple(judge_gate(gate, sight.observations, now) for gate in rollout.gates)
+    sight = replace(sight, observations={**sight.observations, **baselines.as_observations(rollout, state.dossier)})
     if position is None:
-        return _waiting(rollout, state, sight, gates, now)
+        return _waiting(rollout, state, sight, now)
     where = whereabouts(rollout, position, sight.flags, now)
     triggers = tuple(_judge(rollout, trigger, state, position, where, sight, now) for trigger in rollout.triggers)
-    changes = [*_trigger_changes(state, triggers), *_sight_changes(rollout, state, triggers, now), *_drift_changes(state, position, where)]
+    gates, record = _gates(rollout, state, position, triggers, where, sight, now)
+    seen = seen_checks(rollout, state, position, gates, triggers, where, now)
+    drifted = astray.news(rollout, state, position, where, sight, seen, now)
+    news = [*_trigger_changes(state, triggers), *_sight_changes(rollout, state, triggers, now), *drifted, *_voided(rollout, state, position, now)]
+    before = state
     state = replace(
         state,
         triggers={one.trigger.name: one.state for one in triggers},
@@ -43,25 +55,49 @@ def step(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
         blind_since=_blind_since(state, triggers, now),
         drift=where.drift if position.open is None else state.drift,
         drift_since=None if where.drift is Drift.NONE else state.drift_since or now,
+        tenure=record,
     )
     decided, state = act.on_triggers(rollout, state, position, triggers, where, now)
-    decided = decided or list(act.on_lowered_flags(rollout, position, where, now))
-    state = _apply_all(state, [*changes, *decided], now)
-    in_the_way = tuple(obstacles(rollout, position, gates, triggers, where))
-    climbed = list(_climb(rollout, state, in_the_way, now))
+    decided = decided or list(astray.decide(rollout, before, position, where, sight, now))
+    state = _apply_all(state, [*news, *decided], now)
+    climbed = list(_climb(rollout, state, seen, now))
     state = _apply_all(state, climbed, now)
-    why_not = (*of_position(rollout, state, state.position or position), *in_the_way)
-    return Step(state, (*adopted, *changes, *decided, *climbed), Judgement(now, triggers, gates, where, why_not))
+    judgement = Judgement(now, triggers, gates, where, seen, all_checks(rollout, state, state.position or position, seen, now))
+    return Step(state, (*adopted, *news, *decided, *climbed), judgement)
+
+
+def glance(rollout: Rollout, state: State, judgement: Judgement, sight: Sight, now: datetime) -> Step:
+    """What follows from the flags alone, between two evaluations: the way up and the triggers stay as the last `judgement` has them."""
+    rollout = ladder(rollout, state)
+    position = state.position
+    if position is None or isinstance(sight.flags, str):
+        return Step(state, (), judgement)
+    where = whereabouts(rollout, position, sight.flags, now)
+    news = list(astray.news(rollout, state, position, where, sight, judgement.seen, now))
+    decided = list(astray.decide(rollout, state, position, where, sight, now))
+    drift = where.drift if position.open is None else state.drift
+    state = replace(state, drift=drift, drift_since=None if where.drift is Drift.NONE else state.drift_since or now)
+    state = _apply_all(state, [*news, *decided], now)
+    seen = seen_checks(rollout, state, position, judgement.gates, judgement.triggers, where, now)
+    checks = all_checks(rollout, state, state.position or position, seen, now)
+    return Step(state, (*news, *decided), replace(judgement, whereabouts=where, seen=seen, checks=checks))
+
+
+def ladder(rollout: Rollout, state: State) -> Rollout:
+    """The ladder as it is now: with the flags that are degraded in the place of every stage's own."""
+    return rollout.degraded(state.position.degraded) if state.position else rollout
 
 
 def apply(state: State, happened: Happened, at: datetime) -> State:
     """The state after one event, whoever caused it. Raises IllegalTransition and changes nothing when the table forbids it."""
-    position = fold(state.position, happened.event, happened.body, at)
-    state = replace(state, position=position)
+    before = state.position
+    position = fold(before, happened.event, happened.body, at)
+    state = replace(state, position=position, dossier=dossier.fold(state.dossier, happened.event, happened.body, at))
     if happened.event is Event.SIGHT:
         return replace(state, blind=happened.body["blind"])
-    if happened.event in {Event.ADOPTED, Event.DONE}:
-        return replace(state, soaked=timedelta())
+    if happened.event is Event.ADOPTED or (happened.event is Event.DONE and before and position.entered != before.entered):
+        returned = before.rehearsing if before and before.rehearsing and position.entered == before.rehearsing.entered else None
+        return replace(state, soaked=returned.soaked if returned else timedelta())
     return state
 
 
@@ -80,15 +116,61 @@ def _apply_all(state: State, happened: Iterable[Happened], now: datetime) -> Sta
     return state
 
 
-def _waiting(rollout: Rollout, state: State, sight: Sight, gates: tuple[GateJudgement, ...], now: datetime) -> Step:
+def _waiting(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
     """Its flags have never been read: nothing is known, so nothing is decided and nothing goes on record."""
     where = locate(rollout, rollout.stages[0], sight.flags)
+    gates = tuple(judge_gate(gate, sight.observations, rollout.stages[0].name, now) for gate in rollout.gates)
     triggers = tuple(
         TriggerJudgement(trigger, TriggerState(), trigger.test.assess(sight.observations, {}, now, rollout.max_gap)[0], armed=False)
         for trigger in rollout.triggers
     )
-    reason = Reason(Code.FLAGS_UNREADABLE, f"its flags cannot be read: {where.why}")
-    return Step(replace(state, stepped=now), (), Judgement(now, triggers, gates, where, (reason,)))
+    unreadable = Check("flags", f"its flags cannot be read: {where.why}", Code.FLAGS_UNREADABLE)
+    return Step(replace(state, stepped=now), (), Judgement(now, triggers, gates, where, (unreadable,), (unreadable,)))
+
+
+def _voided(rollout: Rollout, state: State, position: Position, now: datetime) -> Iterator[Happened]:
+    """A proposal that counts no more is taken off the table, on record."""
+    proposal = state.dossier.proposal
+    if proposal and position.open is None and (why := why_void(rollout, state.dossier, position, now)):
+        yield Happened(Event.VOIDED, {"id": proposal.id, "why": why, "to": proposal.target, "votes": len(proposal.votes)})
+
+
+_UNSEEN = tenure.GateRecord()
+
+
+def _firing_since(one: TriggerJudgement) -> datetime | None:
+    """Since when the trigger fires; of several series the last one counts, as each is news."""
+    return max((active.firing_since for active in one.state.active if active.firing_since), default=None)
+
+
+def _gates(
+    rollout: Rollout, state: State, position: Position, triggers: tuple[TriggerJudgement, ...], where: Whereabouts, sight: Sight, now: datetime
+) -> tuple[tuple[GateJudgement, ...], tenure.Tenure]:
+    """The gates, and what the stage has come to with this evaluation. While flags are changed, rehearsed or drifting nothing is earned there."""
+    record = tenure.begun(state.tenure, position.tenure)
+    judged = {gate.name: judge_gate(gate, sight.observations, position.stage, now) for gate in rollout.gates if not gate.quiet}
+    if position.phase in _AT_REST and not position.open and not position.rehearsing and where.drift is Drift.NONE:
+        firing = {one.trigger.name: max(since, position.tenure) for one in triggers if is_watching(one, position) and (since := _firing_since(one))}
+        passed = _passed(max(state.stepped, position.entered), now, rollout.max_gap) if state.stepped else None
+        counts = {
+            name: tenure.counted(one.gate, record.gates.get(name, _UNSEEN), one.verdict, passed, now, rollout.max_gap)
+            for name, one in judged.items()
+            if one.applies
+        }
+        record = replace(tenure.with_fired(record, firing), gates=counts)
+    elif record.gates:
+        gap = _passed(state.stepped, now, rollout.max_gap) if state.stepped else None
+        record = replace(record, gates={name: tenure.paused(one, judged[name].verdict, gap) for name, one in record.gates.items() if name in judged})
+    gates = (
+        judge_quiet(gate, record, position) if gate.quiet else replace(judged[gate.name], record=record.gates.get(gate.name, _UNSEEN))
+        for gate in rollout.gates
+    )
+    return tuple(gates), record
+
+
+def _passed(since: datetime, now: datetime, max_gap: timedelta) -> timedelta | None:
+    """The time from one evaluation to the next; None where that was too long to count."""
+    return now - since if timedelta() <= now - since <= max_gap else None
 
 
 def _judge(rollout: Rollout, trigger: Trigger, state: State, position: Position, where: Whereabouts, sight: Sight, now: datetime) -> TriggerJudgement:
@@ -136,13 +218,6 @@ def _cannot_see(one: TriggerJudgement) -> bool:
     return one.armed and one.state.unknown_since is not None and not one.trigger.dry_run
 
 
-def _drift_changes(state: State, position: Position, where: Whereabouts) -> Iterator[Happened]:
-    """News of drift; none while flags are being changed, when the record and the flags have to differ."""
-    if where.drift is not state.drift and position.open is None:
-        keys = {key: {"expected": expected, "actual": actual} for key, (expected, actual) in (where.keys or {}).items()}
-        yield Happened(Event.DRIFT, {"drift": where.drift, "keys": keys, "why": where.why})
-
-
 def _soaked(
     rollout: Rollout,
     state: State,
@@ -154,13 +229,15 @@ def _soaked(
 ) -> timedelta:
     """Time earned at this stage: only while it is seen and all is well there.
 
-    None while held, blind, pending, firing, with a gate that does not pass or flags of another stage, and none for a gap longer than `max_gap`,
-    which is not having looked. Never more than the stage is old, whatever a memory from before a crash says.
+    None while held, degraded, blind, pending, firing, with a gate that does not pass or flags of another stage, and none for a gap longer than
+    `max_gap`, which is not having looked. Never more than the stage is old, whatever a memory from before a crash says.
     """
+    if position.rehearsing:
+        return state.soaked
     before = min(state.soaked, max(timedelta(), now - position.entered))
-    if state.stepped is None or position.phase not in _ON_THE_WAY or where.drift is not Drift.NONE:
+    if state.stepped is None or position.phase not in _ON_THE_WAY or position.degraded or where.drift is not Drift.NONE:
         return before
-    if any(gate.verdict is not Verdict.CLEAR for gate in gates):
+    if any(gate.counts and gate.verdict is not Verdict.CLEAR for gate in gates):
         return before
     if any(one.state.unknown_since or one.state.active for one in triggers if is_watching(one, position)):
         return before
@@ -168,13 +245,14 @@ def _soaked(
     return before + passed if timedelta() < passed <= rollout.max_gap else before
 
 
-def _climb(rollout: Rollout, state: State, why_not: tuple[Reason, ...], now: datetime) -> Iterator[Happened]:
-    """Ready, no longer ready, complete. Never a promotion: that is a person's."""
+def _climb(rollout: Rollout, state: State, seen: Iterable[Check], now: datetime) -> Iterator[Happened]:
+    """Ready, no longer ready, complete. Ready is what has earned the next stage; what people owe it is another matter. Never a promotion."""
     position = state.position
-    if position is None or position.phase not in _ON_THE_WAY or position.entered > now:
+    if position is None or position.phase not in _ON_THE_WAY or position.entered > now or position.open:
         return
     stage = rollout.stage(position.stage) or rollout.stages[0]
     at_top = stage is rollout.stages[-1]
+    why_not = [check.reason for check in seen if check.reason]
     earned = state.soaked >= stage.soak and not why_not
     if position.phase is Phase.COMPLETE:
         if not at_top:

@@ -4,12 +4,13 @@ Lives here: the position and `fold`. Must not live here: what the signals say (t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from rollback_daemon.errors import IllegalTransition
-from rollback_daemon.judge.transitions import Event, Kind, Phase, after
+from rollback_daemon.judge.reasons import Code
+from rollback_daemon.judge.transitions import BREAK_GLASS, RETURN, Event, Kind, Phase, after
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,19 @@ class Open:
     applied: bool = False
     failure: str = ""
     next_try: datetime | None = None
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A rehearsal under way: the stage that it began at, since when that was, and what had been soaked there."""
+
+    id: str
+    stage: str
+    entered: datetime
+    soaked: timedelta
+    by: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +50,9 @@ class Position:
 
     `entered`: when it came to this stage, from `origin`. `armed`: since when a breach is held against this stage; a promotion may change flags
     from its intent on, so that is where it counts from. `counted_from`: when what is counted was last set to zero, because more was exposed or
-    a person said go on. `placed`: false as long as its flags have been those of no stage ever since it was first seen.
+    a person said go on. `placed`: false as long as its flags have been those of no stage ever since it was first seen. `code` is that of the
+    last decision. `degraded`: flags that have another value than at their stage, until somebody restores them. `broken_glass`: who promoted to
+    this stage past everything, and why.
     """
 
     phase: Phase
@@ -50,11 +66,25 @@ class Position:
     origin: str = ""
     counted_from: datetime | None = None
     placed: bool = True
+    code: str = ""
+    degraded: Mapping[str, Any] = field(default_factory=dict)
+    broken_glass: str = ""
+    rehearsing: Rehearsal | None = None
+
+    @property
+    def tenure(self) -> datetime:
+        """Since when it has been earning its next stage: a rehearsal does not interrupt that."""
+        return self.rehearsing.entered if self.rehearsing else self.entered
 
     @property
     def goal(self) -> str:
         """The stage that a transition under way leads to; without one, the stage on record."""
         return self.open.target if self.open else self.stage
+
+    @property
+    def open_promotion(self) -> bool:
+        """Whether a promotion is under way."""
+        return self.open is not None and self.open.kind is Kind.PROMOTE
 
     @property
     def epoch(self) -> str:
@@ -72,20 +102,40 @@ def not_ahead(position: Position, now: datetime, max_gap: timedelta) -> Position
 def fold(position: Position | None, event: Event, body: Mapping[str, Any], at: datetime) -> Position:
     """The position after one record. Raises IllegalTransition, and changes nothing, for one that cannot follow."""
     if event is Event.ADOPTED:
-        return _adopted(body, at)
+        return _adopted(position, body, at)
     if position is None:
         raise ValueError(f'the record "{event}" stands before any that says where the rollout is')
-    kind = Kind(body["kind"]) if "kind" in body and event in _OF_TRANSITION else None
-    phase = after(position.phase, event, kind)
+    phase = after(position.phase, event, _name(event, body) if event in _OF_TRANSITION else None)
     if event in _OF_OPEN and position.open and body.get("id", position.open.id) != position.open.id:
         raise IllegalTransition(f'"{event}" is about {body["id"]}, but {position.open.id} is under way')
     position = replace(position, phase=phase, since=at if phase is not position.phase else position.since)
     return _FOLDS.get(event, _unchanged)(position, body, at)
 
 
-def _adopted(body: Mapping[str, Any], at: datetime) -> Position:
+def _name(event: Event, body: Mapping[str, Any]) -> str | None:
+    """The kind of the transition, as the table calls it."""
+    special = {Code.BREAK_GLASS: BREAK_GLASS, Code.REHEARSAL: RETURN}
+    if event is Event.INTENDED and body["kind"] == Kind.PROMOTE:
+        return special.get(body.get("code", ""), Kind.PROMOTE)
+    return Kind(body["kind"]) if "kind" in body else None
+
+
+def _adopted(position: Position | None, body: Mapping[str, Any], at: datetime) -> Position:
     why, by = body.get("why", ""), body.get("by", "rollbackd")
-    return Position(Phase(body["phase"]), body["stage"], at, at, why, by, at, counted_from=at, placed=body.get("placed", True))
+    degraded = position.degraded if position else {}
+    return Position(
+        Phase(body["phase"]),
+        body["stage"],
+        at,
+        at,
+        why,
+        by,
+        at,
+        counted_from=at,
+        placed=body.get("placed", True),
+        code=body.get("code", ""),
+        degraded=degraded,
+    )
 
 
 def _unchanged(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
@@ -94,8 +144,18 @@ def _unchanged(position: Position, body: Mapping[str, Any], at: datetime) -> Pos
 
 def _intended(position: Position, body: Mapping[str, Any], at: datetime) -> Position:
     breached_at = datetime.fromisoformat(body["breached_at"]) if body.get("breached_at") else None
-    opened = Open(body["id"], Kind(body["kind"]), body["from"], body["to"], body["flags"], at, breached_at, tuple(body["why"]), body.get("by", ""))
-    return replace(position, open=opened, why="; ".join(body["why"]), by=body.get("by", ""))
+    kind, code, by = Kind(body["kind"]), body.get("code", ""), body.get("by", "")
+    opened = Open(body["id"], kind, body["from"], body["to"], body["flags"], at, breached_at, tuple(body["why"]), by, code=code)
+    if kind is Kind.DEGRADE:
+        return replace(position, open=opened, degraded={**position.degraded, **body["flags"]})
+    if kind is Kind.RESTORE:
+        return replace(position, open=opened, degraded={})
+    rehearsing = _rehearsal(body["rehearsal"], position, by, at) if "rehearsal" in body else position.rehearsing
+    return replace(position, open=opened, why="; ".join(body["why"]), by=by, code=code, rehearsing=rehearsing)
+
+
+def _rehearsal(body: Mapping[str, Any], position: Position, by: str, at: datetime) -> Rehearsal:
+    return Rehearsal(body["id"], position.stage, position.entered, timedelta(seconds=body["soaked"]), by, at)
 
 
 def _applied(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
@@ -110,11 +170,27 @@ def _attempted(position: Position, body: Mapping[str, Any], at: datetime) -> Pos
 
 
 def _done(position: Position, body: Mapping[str, Any], at: datetime) -> Position:
-    risen = body["kind"] == Kind.PROMOTE
-    armed = position.open.at if risen and position.open else at
-    counted_from = at if risen else position.counted_from
-    origin = body.get("from", position.stage)
-    position = replace(position, stage=body["to"], entered=at, armed=armed, open=None, origin=origin, counted_from=counted_from, placed=True)
+    opened, kind = position.open, Kind(body["kind"])
+    if kind in {Kind.DEGRADE, Kind.RESTORE}:
+        return replace(position, open=None, armed=at if kind is Kind.RESTORE else position.armed)
+    risen = kind is Kind.PROMOTE
+    armed = opened.at if risen and opened else at
+    stays = opened is not None and opened.code == Code.DRIFT and body["to"] == position.stage  # reverted: the stage goes on
+    origin = position.stage if stays else body.get("from", position.stage)
+    returned = position.rehearsing if risen and opened and opened.code == Code.REHEARSAL else None
+    entered = returned.entered if returned else position.entered if stays else at
+    broken = position.why if risen and opened and opened.code == Code.BREAK_GLASS else ""
+    position = replace(
+        position,
+        stage=body["to"],
+        entered=entered,
+        armed=armed,
+        open=None,
+        origin=origin,
+        counted_from=position.counted_from if not risen or returned else at,
+        placed=True,
+        broken_glass=position.broken_glass if stays or position.rehearsing else broken,
+    )
     return _settle(position)
 
 
@@ -123,11 +199,17 @@ def _abandoned(position: Position, body: Mapping[str, Any], at: datetime) -> Pos
 
 
 def _held(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
-    return replace(position, why=body["why"], by=body.get("by", ""))
+    return replace(position, why=body["why"], by=body.get("by", ""), code=body.get("code", ""))
+
+
+def _rehearsed(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
+    if body["passed"]:
+        return replace(position, rehearsing=None)
+    return replace(position, rehearsing=None, why=body["why"], by=body.get("by", ""), code=Code.REHEARSAL)
 
 
 def _resumed(position: Position, body: Mapping[str, Any], at: datetime) -> Position:
-    return _settle(replace(position, armed=at, counted_from=at, why=body["why"], by=body.get("by", "")))
+    return _settle(replace(position, armed=at, counted_from=at, why=body["why"], by=body.get("by", ""), code=body.get("code", "")))
 
 
 def _settle(position: Position) -> Position:
@@ -146,4 +228,5 @@ _FOLDS = {
     Event.ABANDONED: _abandoned,
     Event.HELD: _held,
     Event.RESUMED: _resumed,
+    Event.REHEARSED: _rehearsed,
 }

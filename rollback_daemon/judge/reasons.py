@@ -1,6 +1,6 @@
-"""Why: a closed list of reasons, each with a sentence that has the observed value beside its limit.
+"""Why: a closed list of reasons, each with a sentence that has the observed value beside its limit; and checks, which pass or have a reason.
 
-The same record feeds log, metric, alert, journal and page. Lives here: the list and the record. Sentences are made where the facts are.
+The same record feeds log, metric, alert, journal and page. Lives here: the list and the records. Sentences are made where the facts are.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,22 @@ class Code(StrEnum):
     SOAK = "soak"  # not long enough at this stage
     GATE_VIOLATED = "gate_violated"
     GATE_UNKNOWN = "gate_unknown"
+    GATE_TIME = "gate_time"  # it passes, but not for long enough, or not often enough
+    GATE_DATA = "gate_data"  # it has not been seen for long enough at this stage
+    BASELINE_DATA = "baseline_data"  # too little data to hold the next stage against
+    DEGRADED = "degraded"  # some flags are set to a lesser service
+    CHECKPOINT_MISSING = "checkpoint_missing"
+    CHECKPOINT_NO_GO = "checkpoint_no_go"
+    EVIDENCE_MISSING = "evidence_missing"
+    REHEARSAL_MISSING = "rehearsal_missing"
+    APPROVALS_MISSING = "approvals_missing"
+    APPROVALS_VOID = "approvals_void"  # given for something that has changed since
+    NO_GO = "no_go"  # somebody voted against it, and that stands
+    NOT_ENTITLED = "not_entitled"  # the person may not say this: role, own proposal, second vote
+    SCORE = "score"  # the scorecard says NO-GO
+    BREAK_GLASS = "break_glass"  # promoted past everything, by somebody who may
+    AUTOMATIC = "automatic"  # all that the stage asks for was there
+    REHEARSAL = "rehearsal"
     TRIGGER_PENDING = "trigger_pending"
     TRIGGER_UNKNOWN = "trigger_unknown"
     NOT_EVALUATED = "not_evaluated"  # no evaluation yet, or too long ago
@@ -34,7 +50,7 @@ class Code(StrEnum):
     @property
     def unknown(self) -> bool:
         """Whether it means "could not tell" rather than "no"."""
-        return self in {Code.GATE_UNKNOWN, Code.TRIGGER_UNKNOWN, Code.NOT_EVALUATED, Code.FLAGS_UNREADABLE}
+        return self in {Code.GATE_UNKNOWN, Code.TRIGGER_UNKNOWN, Code.BASELINE_DATA, Code.NOT_EVALUATED, Code.FLAGS_UNREADABLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +63,36 @@ class Reason:
 
     def __str__(self) -> str:
         return self.sentence
+
+
+class Outcome(StrEnum):
+    """What a check came to."""
+
+    PASS = "pass"  # noqa: S105 (no password: the check passes)
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that a promotion asks for, and the evidence for what it came to. `name` is how the scorecard and the compliance report call it.
+
+    Where it does not pass, `code` says why. One that is not `blocking` is reported and scored, and stops nothing.
+    """
+
+    name: str
+    evidence: str
+    code: Code | None = None
+    subject: str = ""
+    blocking: bool = True
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.code is None:
+            return Outcome.PASS
+        return Outcome.UNKNOWN if self.code.unknown else Outcome.FAIL
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why it stops a promotion; None where it does not."""
+        return Reason(self.code, self.evidence, self.subject) if self.code and self.blocking else None

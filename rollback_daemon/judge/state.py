@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from rollback_daemon.flags.store import Scalar
+from rollback_daemon.flags.store import FlagValue
+from rollback_daemon.judge.baselines import Prospect
+from rollback_daemon.judge.dossier import Dossier
 from rollback_daemon.judge.drift import Drift, Whereabouts
 from rollback_daemon.judge.position import Position
-from rollback_daemon.judge.reasons import Reason
+from rollback_daemon.judge.reasons import Check, Reason
+from rollback_daemon.judge.tenure import GateRecord, Tenure
 from rollback_daemon.judge.transitions import Event
 from rollback_daemon.judge.trigger import TriggerState
 from rollback_daemon.rules.model import Gate, Trigger
@@ -18,9 +21,10 @@ from rollback_daemon.signals.observation import Labels
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All that is carried from one evaluation to the next. `position` comes from the journal, the rest is the judge's own memory."""
+    """All that is carried from one evaluation to the next. `position` and `dossier` come from the journal, the rest is the judge's own memory."""
 
     position: Position | None = None
+    dossier: Dossier = field(default_factory=Dossier)
     triggers: Mapping[str, TriggerState] = field(default_factory=dict)
     soaked: timedelta = timedelta()
     stepped: datetime | None = None
@@ -28,14 +32,20 @@ class State:
     blind: bool = False
     drift: Drift = Drift.NONE
     drift_since: datetime | None = None
+    tenure: Tenure = field(default_factory=Tenure)
+    prospects: Mapping[str, Prospect] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What was seen in one cycle: the answers, and the flags as read (or the sentence that says why they could not be)."""
+    """What was seen in one cycle: the answers, and the flags as read (or the sentence that says why they could not be).
+
+    `trace` is what the flag store knows of its last change.
+    """
 
     observations: Observations
-    flags: Mapping[str, Scalar] | str
+    flags: Mapping[str, FlagValue] | str
+    trace: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +68,40 @@ class TriggerJudgement:
 
 @dataclass(frozen=True, slots=True)
 class GateJudgement:
-    """One gate in one evaluation. CLEAR passes, BREACHED is violated."""
+    """One gate in one evaluation. CLEAR passes, BREACHED is violated. `applies`: it is asked for at the present stage. `record` is of the stage."""
 
     gate: Gate
     verdict: Verdict
     value: float | None
     why: str = ""
     labels: Labels = ()
+    applies: bool = True
+    record: GateRecord = field(default_factory=GateRecord)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it has a say about the present stage."""
+        return self.applies and self.gate.blocking
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Everything that one evaluation came to, for people and for the next promotion."""
+    """Everything that one evaluation came to, for people and for the next promotion.
+
+    `checks` are all that a promotion asks for, `seen` those of them that rest on what was seen.
+    """
 
     at: datetime
     triggers: tuple[TriggerJudgement, ...]
     gates: tuple[GateJudgement, ...]
     whereabouts: Whereabouts
-    blockers: tuple[Reason, ...] = ()
+    seen: tuple[Check, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def blockers(self) -> tuple[Reason, ...]:
+        """Why the rollout may not be promoted now; nothing when it may."""
+        return tuple(check.reason for check in self.checks if check.reason)
 
 
 @dataclass(frozen=True, slots=True)

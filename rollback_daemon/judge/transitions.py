@@ -5,6 +5,7 @@ The diagram in the documentation is drawn from this table by `diagram()`.
 """
 
 from enum import StrEnum
+from itertools import product
 
 from rollback_daemon.errors import IllegalTransition
 
@@ -45,6 +46,16 @@ class Event(StrEnum):
     OBSERVED = "observed"  # what would have been done, were it enforced
     CONFIGURED = "configured"  # another version of its rule file holds from now on
     REFUSED = "refused"  # somebody asked for what may not be done now
+    PROPOSED = "proposed"  # a promotion was put to the vote
+    VOTED = "voted"
+    WITHDRAWN = "withdrawn"  # somebody took a vote back
+    RESOLVED = "resolved"  # a NO-GO was resolved on record; the dissent stays there
+    VOIDED = "voided"  # what was voted on has changed
+    CHECKPOINT = "checkpoint"
+    EVIDENCE = "evidence"
+    STEP = "step"  # one step of a rehearsal has ended
+    REHEARSED = "rehearsed"  # a rehearsal has ended
+    HANDOFF = "handoff"  # somebody handed the watch over
 
 
 class Kind(StrEnum):
@@ -52,21 +63,29 @@ class Kind(StrEnum):
 
     PROMOTE = "promote"
     ROLLBACK = "rollback"
+    DEGRADE = "degrade"
+    RESTORE = "restore"
 
 
 _SETTLED = {Phase.BASELINE, Phase.SOAKING, Phase.READY, Phase.HELD, Phase.COMPLETE, Phase.ROLLED_BACK, Phase.FROZEN}
+_OF_A_DETOUR = ("intended", "attempted", "done")
+BREAK_GLASS, RETURN = "break-glass", "return"
+"""What a promotion is called in the table that goes past everything, and one that ends a rehearsal where it began."""
 
 TABLE: dict[tuple[Phase, str], Phase] = {
     (Phase.BASELINE, "promote intended"): Phase.PROMOTING,
     (Phase.READY, "promote intended"): Phase.PROMOTING,
     (Phase.PROMOTING, "promote done"): Phase.SOAKING,
     (Phase.PROMOTING, "promote abandoned"): Phase.HELD,
+    **{(phase, f"{BREAK_GLASS} intended"): Phase.PROMOTING for phase in sorted(_SETTLED - {Phase.COMPLETE})},
+    (Phase.ROLLED_BACK, f"{RETURN} intended"): Phase.PROMOTING,
     **{(phase, "rollback intended"): Phase.ROLLING_BACK for phase in Phase},
     (Phase.ROLLING_BACK, "rollback attempted"): Phase.FAILED,
     (Phase.FAILED, "rollback attempted"): Phase.FAILED,
     (Phase.PROMOTING, "promote attempted"): Phase.PROMOTING,
     (Phase.ROLLING_BACK, "rollback done"): Phase.ROLLED_BACK,
     (Phase.FAILED, "rollback done"): Phase.ROLLED_BACK,
+    **{(phase, f"{kind} {event}"): phase for phase in sorted(_SETTLED) for kind, event in product(("degrade", "restore"), _OF_A_DETOUR)},
     (Phase.SOAKING, "ready"): Phase.READY,
     (Phase.READY, "unready"): Phase.SOAKING,
     (Phase.COMPLETE, "unready"): Phase.SOAKING,
@@ -77,7 +96,10 @@ TABLE: dict[tuple[Phase, str], Phase] = {
 }
 """(phase, event) -> phase. Intended, attempted, done and abandoned are told apart by the kind of their transition. SOAKING at stage 0 is BASELINE."""
 
-STAYS = frozenset({Event.APPLIED, Event.RAN, Event.TRIGGER, Event.SIGHT, Event.DRIFT, Event.OBSERVED, Event.CONFIGURED, Event.REFUSED})
+_SAID = {Event.PROPOSED, Event.VOTED, Event.WITHDRAWN, Event.RESOLVED, Event.VOIDED, Event.CHECKPOINT, Event.EVIDENCE, Event.HANDOFF}
+_SEEN = {Event.TRIGGER, Event.SIGHT, Event.DRIFT, Event.OBSERVED}
+_ON_THE_WAY = {Event.APPLIED, Event.RAN, Event.STEP, Event.REHEARSED}
+STAYS = frozenset({*_SAID, *_SEEN, *_ON_THE_WAY, Event.CONFIGURED, Event.REFUSED})
 """Events that are on record and change no phase."""
 
 
@@ -85,8 +107,8 @@ APART = frozenset({Event.CONFIGURED, Event.REFUSED})
 """Those of them that may even stand before the rollout was first seen."""
 
 
-def after(phase: Phase, event: Event, kind: Kind | None = None) -> Phase:
-    """The phase that follows. Raises IllegalTransition when the table has no such row."""
+def after(phase: Phase, event: Event, kind: str | None = None) -> Phase:
+    """The phase that follows; `kind` is that of the transition, or `BREAK_GLASS` or `RETURN`. Raises IllegalTransition without such a row."""
     if event in STAYS:
         return phase
     name = f"{kind} {event}" if kind else str(event)
@@ -101,6 +123,8 @@ def diagram() -> str:
     lines = ["stateDiagram-v2", f"    [*] --> {Phase.BASELINE}: adopted"]
     grouped: dict[tuple[Phase, Phase], list[str]] = {}
     for (phase, event), target in TABLE.items():
+        if event.startswith(("degrade", "restore")):
+            continue  # possible in every phase in which nothing else is under way, and they lead nowhere else
         grouped.setdefault((phase, target), []).append(event)
     lines += [f"    {phase} --> {target}: {', '.join(events)}" for (phase, target), events in grouped.items()]
     return "\n".join(lines)

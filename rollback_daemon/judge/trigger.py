@@ -92,10 +92,11 @@ def advance(trigger: Trigger, state: TriggerState, assessment: Assessment, memor
     unknown = is_unknown(assessment)
     health = assessment.health if assessment.health is not Health.OK else Health.NO_DATA if unknown else Health.OK
     breached = any(reading.verdict is Verdict.BREACHED for reading in assessment.series.values())
+    unknown_first = sorted(assessment.series.values(), key=lambda one: one.verdict is not Verdict.UNKNOWN)  # a clear value has notes, too
     return TriggerState(
         active=active,
         health=health,
-        why=assessment.why or next((reading.why for reading in assessment.series.values() if reading.why), ""),
+        why=assessment.why or next((reading.why for reading in unknown_first if reading.why), ""),
         unknown_since=(state.unknown_since or now) if unknown else None,
         breaches=state.breaches + breached,
         no_data=state.no_data + (health is Health.NO_DATA),

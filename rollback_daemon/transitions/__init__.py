@@ -1,1 +1,1 @@
-"""Changing flags, once and provably: what to write (`plan`), the steps and their record (`execute`), and the command afterwards (`hooks`)."""
+"""Changing flags, once and provably: what to write (`plan`), the steps and their record (`execute`), the command afterwards (`hooks`), checks (`steps`)."""

@@ -7,8 +7,8 @@ are those of no stage go to the bottom.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rollback_daemon.flags.store import Scalar, same
-from rollback_daemon.judge.drift import matching
+from rollback_daemon.flags.store import FlagValue, same
+from rollback_daemon.judge.drift import is_raised, matching
 from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.transitions import Kind
 from rollback_daemon.rules.model import Rollout, Stage
@@ -19,11 +19,11 @@ class Plan:
     """The stage that will be reached, every flag it must read back as, and the ones that have to be written for that."""
 
     stage: Stage
-    expected: Mapping[str, Scalar]
-    changes: Mapping[str, Scalar]
+    expected: Mapping[str, FlagValue]
+    changes: Mapping[str, FlagValue]
 
 
-def plan(rollout: Rollout, opened: Open, flags: Mapping[str, Scalar]) -> Plan:
+def plan(rollout: Rollout, opened: Open, flags: Mapping[str, FlagValue]) -> Plan:
     """The writes that lead from `flags` to where the transition should end."""
     target = _reachable(rollout, opened, flags)
     expected = opened.flags if target.name == opened.target else target.flags
@@ -31,7 +31,7 @@ def plan(rollout: Rollout, opened: Open, flags: Mapping[str, Scalar]) -> Plan:
     return Plan(target, dict(expected), changes)
 
 
-def disturbed(rollout: Rollout, opened: Open, flags: Mapping[str, Scalar], *, written: bool) -> tuple[str, ...]:
+def disturbed(rollout: Rollout, opened: Open, flags: Mapping[str, FlagValue], *, written: bool) -> tuple[str, ...]:
     """The flags that somebody else set while a promotion is under way: they have neither the value that it sets nor, until it has `written`, the
     one before.
     """
@@ -44,7 +44,7 @@ def disturbed(rollout: Rollout, opened: Open, flags: Mapping[str, Scalar], *, wr
     return tuple(sorted(key for key in opened.flags if not expected(key)))
 
 
-def _reachable(rollout: Rollout, opened: Open, flags: Mapping[str, Scalar]) -> Stage:
+def _reachable(rollout: Rollout, opened: Open, flags: Mapping[str, FlagValue]) -> Stage:
     target = rollout.stage(opened.target) or rollout.stages[0]
     if opened.kind is not Kind.ROLLBACK:
         return target
@@ -54,8 +54,12 @@ def _reachable(rollout: Rollout, opened: Open, flags: Mapping[str, Scalar]) -> S
     return target if _between(rollout, opened, flags) else rollout.stages[0]
 
 
-def _between(rollout: Rollout, opened: Open, flags: Mapping[str, Scalar]) -> bool:
-    """Whether every flag has the value of a stage from the target up: then this is a change half done, not somebody's own mixture."""
+def _between(rollout: Rollout, opened: Open, flags: Mapping[str, FlagValue]) -> bool:
+    """Whether every flag is as at the target or further up: then this is a change half done, or somebody's raise, and no mixture with lower ones."""
     target = rollout.stage(opened.target) or rollout.stages[0]
     stages = [stage.flags for stage in rollout.stages[target.number :]]
-    return all(key in flags and any(same(stage[key], flags[key]) for stage in stages) for key in target.flags)
+
+    def above(key: str) -> bool:
+        return any(same(stage[key], flags[key]) for stage in stages) or is_raised(rollout, target, key, flags[key])
+
+    return all(key in flags and above(key) for key in target.flags)

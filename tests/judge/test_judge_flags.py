@@ -8,10 +8,11 @@ import pytest
 from rollback_daemon.errors import OperationRefused
 from rollback_daemon.judge import requests
 from rollback_daemon.judge.drift import Drift, locate
+from rollback_daemon.judge.refusal import Refusal
 from rollback_daemon.judge.transitions import Event
 from rollback_daemon.rules.model import Stage
 from tests.judge.timetable import play
-from tests.judge.world import START, World, flags_of, gate, rollout, trigger
+from tests.judge.world import ONLY_TOLD, START, World, flags_of, gate, rollout, trigger
 
 QUARTER = timedelta(seconds=15)
 
@@ -106,11 +107,11 @@ def test_of_stages_with_the_same_flags_the_one_on_record_is_believed_and_otherwi
 
 @pytest.mark.parametrize(
     ("flags", "drift", "target"),
-    [("baseline", "lower", "baseline"), ("canary", "lower", "canary"), ("full", "higher", "half"), ("odd", "other", "baseline")],
+    [("baseline", "lower", "baseline"), ("canary", "lower", "canary"), ("full", "higher", "half")],
 )
 def test_a_rollback_starts_from_where_the_flags_are_and_never_raises_them(flags: str, drift: str, target: str) -> None:
     play(
-        rollout(trigger("Errors", above=1)),
+        rollout(trigger("Errors", above=1), on_drift=ONLY_TOLD),
         f"""
         0s  | errors 0      | ready at half
         15s | flags {flags} | soaking at half, drift {drift}, blocked by drift
@@ -121,10 +122,41 @@ def test_a_rollback_starts_from_where_the_flags_are_and_never_raises_them(flags:
     )
 
 
+def test_a_rollback_from_flags_of_no_stage_goes_to_the_bottom() -> None:
+    play(
+        rollout(trigger("Errors", above=1)),
+        """
+        0s  | errors 0  | ready at half
+        15s | flags odd | held, held at half, drift other, blocked by held+drift
+        30s | errors 2  | rollback to baseline, rolled_back at baseline
+        45s | errors 0  | drift none
+        """,
+        at="half",
+    )
+
+
+def test_flags_of_no_stage_hold_it_until_they_are_put_right_and_it_is_resumed() -> None:
+    world = play(
+        rollout(soak="1m"),
+        """
+        0s..30s | flags canary | soaking at canary
+        45s     | flags odd    | held, held at canary, soaked 30s
+        60s..2m |              | held at canary, drift other, soaked 30s
+        121s    | resume       | soaking at canary
+        135s    |              | held, held at canary
+        150s    | flags canary | held at canary, drift none, blocked by held+soak
+        151s    | resume       | soaking at canary
+        165s    |              | soaked 45s
+        180s    |              | ready at canary
+        """,
+    )
+    assert [event for event, _, _ in world.journal].count(Event.DRIFT) == 2
+
+
 @pytest.mark.parametrize("to", ["baseline", "canary", "half"])
 def test_a_rollback_to_a_named_stage_does_not_raise_flags_that_a_person_lowered(to: str) -> None:
     world = play(
-        rollout(trigger("Errors", above=1, action=f"rollback to {to}")),
+        rollout(trigger("Errors", above=1, action=f"rollback to {to}"), on_drift=ONLY_TOLD),
         """
         0s  | errors 0       | complete at full
         15s | flags baseline | drift lower
@@ -162,7 +194,7 @@ def test_flags_raised_by_hand_after_a_rollback_are_taken_back_at_once_while_the_
 
 def test_flags_raised_by_hand_from_a_baseline_with_no_armed_trigger_are_guarded_all_the_same() -> None:
     play(
-        rollout(trigger("Errors", above=1, for_="30s")),
+        rollout(trigger("Errors", above=1, for_="30s"), on_drift=ONLY_TOLD),
         """
         0s       | errors 0              | baseline at baseline
         15s..30s | errors 2, flags full  | Errors pending
@@ -176,13 +208,14 @@ def test_flags_on_their_way_are_no_drift() -> None:
     play(
         rollout(),
         """
-        0s  |             | ready at canary
-        1s  | promote     |
-        2s  | flags odd   |
-        15s |             | promoting at canary, drift none
-        16s | finish      | soaking at half
-        30s |             | ready at half, drift none
+        0s  |                            | baseline at baseline
+        1s  | promote                    |
+        2s  | flags NEW=true PERCENT=0%  |
+        15s |                            | promoting at baseline, drift none
+        16s | finish                     | soaking at canary
+        30s |                            | ready at canary, drift none
         """,
+        at="baseline",
         slow=True,
     )
 
@@ -220,7 +253,7 @@ def test_lowering_the_flags_during_a_promotion_takes_it_back() -> None:
 
 
 def test_a_drift_is_on_record_when_it_begins_and_when_it_ends_and_keeps_its_beginning() -> None:
-    world = play(rollout(), "0s..15s | |\n30s..60s | flags odd | drift other\n75s | flags full | drift higher")
+    world = play(rollout(on_drift=ONLY_TOLD), "0s..15s | |\n30s..60s | flags half | drift higher\n75s | flags baseline | drift lower")
     assert world.state.drift_since == START + 2 * QUARTER
     world.flags = flags_of(world.rollout, "canary")
     world.evaluate({}, START + 6 * QUARTER)
@@ -258,7 +291,7 @@ def test_a_rollback_is_refused_in_observe_mode() -> None:
 @pytest.mark.parametrize("to", ["half", "full"])
 def test_without_an_evaluation_a_rollback_during_a_promotion_still_goes_no_higher_than_the_record(to: str) -> None:
     world = play(rollout(), "0s | | ready at canary\n1s | promote |", slow=True)
-    with pytest.raises(requests.Refusal):
+    with pytest.raises(Refusal):
         requests.rollback(world.rollout, world.state, None, to, "ann", "asked", START)
 
 
@@ -281,7 +314,7 @@ def test_while_a_rollback_fails_only_a_lower_one_is_granted() -> None:
         at="half",
         slow=True,
     )
-    with pytest.raises(requests.Refusal, match=r'already being rolled back to "canary"; the last try failed \(disk full\), and it is tried again'):
+    with pytest.raises(Refusal, match=r'already being rolled back to "canary"; the last try failed \(disk full\), and it is tried again'):
         requests.rollback(world.rollout, world.state, None, None, "ann", "asked", START)
     world.accept(requests.rollback(world.rollout, world.state, None, "baseline", "ann", "asked", START), START + QUARTER)
     world.finish(START + QUARTER)
@@ -302,7 +335,15 @@ def test_while_a_rollback_fails_only_a_lower_one_is_granted() -> None:
     ],
 )
 def test_a_person_s_rollback_follows_the_flags_too(flags: str, asked: str, expected: str) -> None:
-    play(rollout(), f"0s | | ready at half\n15s | flags {flags} |\n16s | rollback {'to ' + asked if asked else ''} | {expected}", at="half")
+    play(
+        rollout(on_drift=ONLY_TOLD),
+        f"""
+        0s  |                                             | ready at half
+        15s | flags {flags}                               | {"held" if flags == "odd" else ""}
+        16s | rollback {"to " + asked if asked else ""}   | {expected}
+        """,
+        at="half",
+    )
 
 
 def test_a_person_may_take_it_back_from_wherever_it_is() -> None:

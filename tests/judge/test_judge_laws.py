@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from rollback_daemon.durations import format_duration
 from rollback_daemon.errors import OperationRefused
-from rollback_daemon.judge import machine, requests
+from rollback_daemon.judge import machine, promotion, requests
 from rollback_daemon.judge.drift import matching
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.state import Happened, Judgement, Sight, Step
 from rollback_daemon.judge.transitions import Event, Kind
-from rollback_daemon.rules.model import Condition, Gate, OnNoData, Op, Rollout, Trigger
+from rollback_daemon.rules.model import Condition, Gate, OnDrift, OnNoData, OnOther, Op, Rollout, Trigger
 from rollback_daemon.rules.reading import Observations, Verdict
 from rollback_daemon.rules.triggers import Threshold
 from rollback_daemon.signals.observation import Failed, Failure, Labels, NoData, Observation, Value
-from tests.judge.world import LADDER, START, World, condition, counting, flags_called, flags_of, gate, rollout, through_json, trigger
+from tests.judge.world import LADDER, ONLY_TOLD, START, World, condition, counting, flags_called, flags_of, gate, rollout, through_json, trigger
 
 INTERVAL = timedelta(seconds=15)
 SIGNALS = ("errors", "latency")
@@ -51,12 +51,13 @@ counters = st.builds(
 )
 gates = st.builds(lambda on, limits: gate(on, on, **limits), st.sampled_from(SIGNALS), LIMITS.filter(bool))
 rollouts = st.builds(
-    lambda triggers, counters, gates, soak, enforce: rollout(*triggers, *counters, *gates, soak=soak, enforce=enforce),
+    lambda triggers, counters, gates, soak, enforce, on_drift: rollout(*triggers, *counters, *gates, soak=soak, enforce=enforce, on_drift=on_drift),
     st.lists(thresholds, max_size=3, unique_by=lambda one: one.name),
     st.lists(counters, max_size=1),
     st.lists(gates, max_size=2, unique_by=lambda one: one.name),
     st.sampled_from(["0", "15s", "1m"]),
     st.sampled_from([True, True, True, False]),
+    st.sampled_from([OnDrift(), ONLY_TOLD, OnDrift(other=OnOther.ROLLBACK)]),
 )
 
 LABELS: list[Labels] = [(), (("pod", "a"),), (("pod", "b"),)]
@@ -154,7 +155,7 @@ class Chronicle:
         try:
             match word:
                 case "promote":
-                    happened = requests.promote(world.rollout, world.state, judgement, "ann", "go", self.now)
+                    happened = promotion.promote(world.rollout, world.state, judgement, "ann", "go", self.now)
                     assert judgement
                     self.promoted.append((happened, judgement))
                 case "rollback":

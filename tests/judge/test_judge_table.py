@@ -9,21 +9,22 @@ from rollback_daemon.errors import IllegalTransition
 from rollback_daemon.judge import machine
 from rollback_daemon.judge.position import Position, fold
 from rollback_daemon.judge.state import Happened, State
-from rollback_daemon.judge.transitions import STAYS, TABLE, Event, Kind, Phase, after, diagram
+from rollback_daemon.judge.transitions import BREAK_GLASS, RETURN, STAYS, TABLE, Event, Kind, Phase, after, diagram
 from tests.judge.timetable import play
 from tests.judge.world import START, rollout
 
 OF_TRANSITION = {Event.INTENDED, Event.ATTEMPTED, Event.DONE, Event.ABANDONED}
+KINDS = [*map(str, Kind), BREAK_GLASS, RETURN]
 CASES = [
     (phase, event, kind)
     for phase, event in itertools.product(Phase, Event)
-    for kind in (Kind if event in OF_TRANSITION else [None])
+    for kind in (KINDS if event in OF_TRANSITION else [None])
     if event is not Event.ADOPTED
 ]
 
 
 @pytest.mark.parametrize(("phase", "event", "kind"), CASES)
-def test_every_event_in_every_phase_is_in_the_table_changes_no_phase_or_raises(phase: Phase, event: Event, kind: Kind | None) -> None:
+def test_every_event_in_every_phase_is_in_the_table_changes_no_phase_or_raises(phase: Phase, event: Event, kind: str | None) -> None:
     name = f"{kind} {event}" if kind else str(event)
     if event in STAYS:
         assert after(phase, event, kind) is phase
@@ -35,7 +36,7 @@ def test_every_event_in_every_phase_is_in_the_table_changes_no_phase_or_raises(p
 
 
 def test_every_row_of_the_table_is_about_an_event_that_exists() -> None:
-    names = {str(event) for event in Event} | {f"{kind} {event}" for kind in Kind for event in OF_TRANSITION}
+    names = {str(event) for event in Event} | {f"{kind} {event}" for kind in KINDS for event in OF_TRANSITION}
     assert {name for _, name in TABLE} <= names
 
 
@@ -46,7 +47,23 @@ def test_a_rollback_may_be_intended_in_every_phase_and_a_promotion_only_where_it
 
 def test_nothing_but_a_person_leads_out_of_a_latch() -> None:
     for latch in (Phase.ROLLED_BACK, Phase.FROZEN):
-        assert {name for phase, name in TABLE if phase is latch} == {"resumed", "rollback intended"}
+        leading_out = {name for (phase, name), target in TABLE.items() if phase is latch is not target}
+        assert leading_out - {"return intended"} == {"resumed", "rollback intended", "break-glass intended"}
+
+
+def test_only_a_rollback_that_was_a_rehearsal_comes_back_by_itself() -> None:
+    assert [phase for phase, name in TABLE if name == "return intended"] == [Phase.ROLLED_BACK]
+
+
+def test_nothing_is_promoted_past_everything_while_flags_are_being_changed_or_from_the_top() -> None:
+    never = {Phase.PROMOTING, Phase.ROLLING_BACK, Phase.FAILED, Phase.COMPLETE}
+    assert {phase for phase, name in TABLE if name == "break-glass intended"} == set(Phase) - never
+
+
+def test_degrading_and_restoring_change_no_phase() -> None:
+    detours = {(phase, target) for (phase, name), target in TABLE.items() if name.startswith(("degrade", "restore"))}
+    assert detours == {(phase, phase) for phase, _ in detours}
+    assert {phase for phase, _ in detours} == set(Phase) - {Phase.PROMOTING, Phase.ROLLING_BACK, Phase.FAILED}
 
 
 def test_every_phase_that_can_be_reached_can_be_left() -> None:
@@ -57,7 +74,8 @@ def test_the_diagram_has_every_row_of_the_table() -> None:
     drawn = diagram()
     assert drawn.startswith("stateDiagram-v2\n    [*] --> baseline: adopted\n")
     for (phase, name), target in TABLE.items():
-        assert any(line.startswith(f"    {phase} --> {target}: ") and name in line for line in drawn.splitlines())
+        detour = name.startswith(("degrade", "restore"))  # possible nearly everywhere, and leads nowhere
+        assert detour is not any(line.startswith(f"    {phase} --> {target}: ") and name in line for line in drawn.splitlines())
 
 
 POSITION = Position(Phase.SOAKING, "canary", START, START)
@@ -95,6 +113,12 @@ def test_an_applied_transition_is_known_to_be_so() -> None:
     assert world.position.open.applied
 
 
-@pytest.mark.parametrize("event", sorted(STAYS))
+@pytest.mark.parametrize("event", sorted(STAYS - {Event.REHEARSED}))
 def test_what_is_only_told_changes_no_position(event: Event) -> None:
     assert fold(POSITION, event, {}, START) == POSITION
+
+
+def test_the_end_of_a_rehearsal_says_why_it_failed_and_nothing_where_it_passed() -> None:
+    assert fold(POSITION, Event.REHEARSED, {"passed": True, "why": "every step passed", "by": "ann"}, START) == POSITION
+    failed = fold(POSITION, Event.REHEARSED, {"passed": False, "why": "a step failed", "by": "ann"}, START)
+    assert failed == replace(POSITION, why="a step failed", by="ann", code="rehearsal")

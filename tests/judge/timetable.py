@@ -8,37 +8,42 @@
 
 Time | what is seen and done | what must be so afterwards. The rollout is evaluated at every multiple of its interval from the first line to the
 last; what was seen stays until something else is. What a person or the world does comes before the evaluation, or without one at a time that is
-no multiple.
+no multiple. After each evaluation the daemon climbs by itself where the rollout says so.
 
-Seen: `errors 2`, `errors{a} 2` (one of several series), `errors{a} gone`, `errors NaN`, `errors nothing` (an empty answer), `errors failed`.
-The world: `flags half` (somebody sets them), `flags odd` (of no stage), `flags unreadable`, `stop`, `start`; and when the world is `slow`, so that
-transitions do not end by themselves: `write`, `finish`, `fail`, `give up`. People: `promote`, `rollback`, `rollback to half`, `hold`, `resume`.
+Seen: `errors 2`, `errors{a} 2` (one of several series), `errors{a} gone`, `errors NaN`, `errors nothing` (an empty answer), `errors failed`; and of
+the hour before, `past errors 2`, `past errors 2 for 29` (minutes with data), `past errors nothing`, `past errors failed`.
+The world: `flags half` (somebody sets them), `flags odd` (of no stage), `flags NEW=false PERCENT=50%`, `flags unreadable`, `glance` (they are looked
+at between two evaluations), `edit` (the rule file is another one), `stop`, `start`; and when the world is `slow`, so that transitions do not end by
+themselves: `write`, `finish`, `fail`, `give up`. In a rehearsal: `steps pass`, `steps fail`. People: see `people`.
 
 Must be so: `soaking at canary` (phase and stage), `Errors pending`, `Errors{a} firing`, `Errors no_data` (health), `blind`, `seeing`, `drift lower`,
 `soaked 30s`, `blocked by gate_unknown+soak`, `free` (nothing speaks against a promotion), `refused soak+at_top`. And of the judge in this very
-evaluation: `rollback to half`, `held`, `observed`, each of which must be expected where it happens, and happens nowhere else.
+evaluation: `rollback to half`, `promote to half`, `degrade`, `held`, `observed`, `proposed`, `voided`, each of which must be expected where it
+happens, and happens nowhere else.
 
 Every timetable is played twice: as it is, and with the judge restarted from its journal and its memory before every single evaluation.
 """
 
 import math
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from rollback_daemon.durations import parse_duration
 from rollback_daemon.errors import OperationRefused
-from rollback_daemon.judge import machine, requests
+from rollback_daemon.judge import machine, promotion
+from rollback_daemon.judge.refusal import Refusal
 from rollback_daemon.judge.state import Happened
-from rollback_daemon.judge.transitions import Event
+from rollback_daemon.judge.transitions import Event, Kind
 from rollback_daemon.judge.trigger import TriggerPhase
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.rules.reading import Health
 from rollback_daemon.signals.observation import Failed, Failure, Labels, NoData, Observation, Value
+from tests.judge import people
 from tests.judge.world import START, World, flags_called, flags_of
 
-MUST_BE_EXPECTED = {Event.INTENDED, Event.HELD, Event.OBSERVED}
+MUST_BE_EXPECTED = {"rollback", "promote", "degrade", "held", "observed", "proposed", "voided"}
+"""What the judge never does without being expected to, as `word_of` calls it."""
 
 
 def play(rollout: Rollout, text: str, *, at: str = "canary", slow: bool = False) -> World:
@@ -66,6 +71,7 @@ class Performance:
     seen: dict[str, dict[Labels, float] | NoData | Failed] = field(default_factory=dict)
     running: bool = True
     refusal: OperationRefused | None = None
+    glanced: list[Happened] = field(default_factory=list)
     done_until: timedelta | None = None
 
     def play(self, text: str) -> None:
@@ -79,10 +85,10 @@ class Performance:
 
     def line(self, at: timedelta, does: list[str], expects: list[str]) -> None:
         self.pass_time(at)
-        self.refusal = None
+        self.refusal, self.glanced = None, []
         for one in does:
             self.do(one, START + at)
-        happened = self.evaluate(at) if self.on_grid(at) else []
+        happened = [*self.glanced, *(self.evaluate(at) if self.on_grid(at) else [])]
         missing = [one for one in expects if not self.holds(one, happened)]
         assert not missing, f"not so: {', '.join(missing)}; {self.told(happened)}"
         self.nothing_else(happened, expects)
@@ -105,10 +111,19 @@ class Performance:
             return []
         if self.restarting:
             self.world.forget()
-        happened = list(self.world.evaluate(self.observations(), START + at).happened)
+        happened = [*self.world.evaluate(self.observations(), START + at).happened, *self.climb_by_itself(START + at)]
         if not self.slow and self.world.state.position and self.world.position.open:
             self.world.finish(START + at)
         return happened
+
+    def climb_by_itself(self, now: datetime) -> Iterator[Happened]:
+        """As the daemon does after each evaluation."""
+        world = self.world
+        assert world.judgement
+        happened = promotion.automatic(world.ladder, world.state, world.judgement, now)
+        if happened is not None:
+            world.accept(happened, now)
+            yield happened
 
     def observations(self) -> dict[str, Observation]:
         return {name: _observation(seen) for name, seen in self.seen.items()}
@@ -125,18 +140,22 @@ class Performance:
             "finish": lambda _, now: self.world.finish(now),
             "fail": self.fail,
             "give": self.give_up,
-            "promote": self.promote,
-            "rollback": self.rollback,
-            "hold": lambda _, now: self.ask(lambda: requests.hold(self.world.rollout, self.world.state, "ann", "asked"), now),
-            "resume": lambda _, now: self.ask(lambda: requests.resume(self.world.rollout, self.world.state, "ann", "asked"), now),
+            "glance": self.glance,
+            "edit": lambda *_: self.world.edit(replace(self.world.rollout, digest=f"{self.world.rollout.digest}+")),
+            "past": self.see_past,
+            "steps": self.end_rehearsal,
         }
         if word in deeds:
             deeds[word](rest, now)
+        elif word in people.REQUESTS:
+            self.ask(what, now)
         else:
             self.see(word, rest)
 
     def see(self, what: str, value: str) -> None:
-        name, labels = _labelled(what)
+        self.note(*_labelled(what), value)
+
+    def note(self, name: str, labels: Labels, value: str) -> None:
         before = self.seen.get(name)
         series = dict(before) if isinstance(before, dict) and labels else {}
         if value == "gone":
@@ -148,6 +167,30 @@ class Performance:
             self.seen[name] = Failed(Failure.UNREACHABLE, "connection refused")
         else:
             self.seen[name] = {**series, labels: float(value)}
+
+    def see_past(self, what: str, _now: datetime) -> None:
+        series, _, value = what.partition(" ")
+        figure, _, minutes = value.partition(" for ")
+        name, labels = _labelled(series)
+        (signal,) = [one for one in self.world.rollout.relative_signals() if one.name == name]
+        statistic, count = signal.baseline_questions() or ("", "")
+        self.note(statistic, labels, figure)
+        self.note(count, labels, figure if figure in {"nothing", "failed"} else minutes or "60")
+
+    def glance(self, _: str, now: datetime) -> None:
+        self.glanced += self.world.glance(now).happened
+        if not self.slow and self.world.position.open:
+            self.world.finish(now)
+
+    def end_rehearsal(self, how: str, now: datetime) -> None:
+        """The steps of a rehearsal have ended; the way back up follows if they passed."""
+        rehearsal = self.world.position.rehearsing
+        assert rehearsal, "nothing is rehearsed"
+        if how == "pass":
+            self.ask("come back", now)
+        passed = how == "pass" and self.refusal is None
+        facts = {"passed": passed, "seconds": (now - rehearsal.at).total_seconds(), "why": "" if passed else "a step failed", "by": rehearsal.by}
+        self.world.happen(Event.REHEARSED, now, id=rehearsal.id, stage=rehearsal.stage, **facts)
 
     def set_flags(self, to: str, now: datetime) -> None:
         self.world.flags = flags_called(self.world.rollout, to)
@@ -170,17 +213,9 @@ class Performance:
         assert opened
         self.world.happen(Event.ABANDONED, now, id=opened.id, kind=opened.kind, to=opened.origin, why="it cannot be done")
 
-    def promote(self, _: str, now: datetime) -> None:
-        world = self.world
-        self.ask(lambda: requests.promote(world.rollout, world.state, world.judgement, "ann", "asked", now), now)
-
-    def rollback(self, to: str, now: datetime) -> None:
-        world, stage = self.world, to.removeprefix("to ") or None
-        self.ask(lambda: requests.rollback(world.rollout, world.state, world.judgement, stage, "ann", "asked", now), now)
-
-    def ask(self, request: Callable[[], Happened], now: datetime) -> None:
+    def ask(self, request: str, now: datetime) -> None:
         try:
-            happened = request()
+            happened = people.ask(self.world, request, now)
         except OperationRefused as refusal:
             self.refusal = refusal
             return
@@ -190,15 +225,13 @@ class Performance:
 
     # what must be so
 
-    def holds(self, what: str, happened: list[Happened]) -> bool:  # noqa: C901 (one line for each word of the vocabulary)
+    def holds(self, what: str, happened: list[Happened]) -> bool:
         state, word, rest = self.world.state, *what.partition(" ")[::2]
         match word:
-            case "rollback":
-                return any(one.event is Event.INTENDED and one.body["to"] == rest.removeprefix("to ") for one in happened)
-            case "held" if not rest:
-                return any(one.event is Event.HELD for one in happened)
-            case "observed":
-                return any(one.event is Event.OBSERVED for one in happened)
+            case "rollback" | "promote":
+                return any(word_of(one) == word and one.body["to"] == rest.removeprefix("to ") for one in happened)
+            case "degrade" | "held" | "observed" | "proposed" | "voided" if not rest:
+                return any(word_of(one) == word for one in happened)
             case "blind" | "seeing":
                 return state.blind is (word == "blind")
             case "drift":
@@ -226,17 +259,16 @@ class Performance:
         return next((one.phase for one in known.active if one.labels == labels), TriggerPhase.INACTIVE) == wanted
 
     def blockers(self) -> set[str]:
-        assert self.world.last
-        return {str(reason.code) for reason in self.world.last.judgement.blockers}
+        assert self.world.judgement
+        return {str(reason.code) for reason in self.world.judgement.blockers}
 
     def refused(self) -> set[str]:
-        assert isinstance(self.refusal, requests.Refusal), self.refusal
+        assert isinstance(self.refusal, Refusal), self.refusal
         return {str(reason.code) for reason in self.refusal.reasons}
 
     def nothing_else(self, happened: list[Happened], expects: list[str]) -> None:
-        words = {"rollback": Event.INTENDED, "held": Event.HELD, "observed": Event.OBSERVED}
-        expected = {words[one.partition(" ")[0]] for one in expects if one.partition(" ")[0] in words and not re.match("held at", one)}
-        surprises = [one for one in happened if one.event in MUST_BE_EXPECTED - expected]
+        expected = {one.partition(" ")[0] for one in expects if not one.startswith("held at")}
+        surprises = [one for one in happened if word_of(one) in MUST_BE_EXPECTED - expected]
         assert not surprises, f"unexpected: {self.told(surprises)}"
 
     def told(self, happened: list[Happened]) -> str:
@@ -244,7 +276,12 @@ class Performance:
         where = f"it is {position.phase} at {position.stage}" if position else "it is nowhere"
         phases = ", ".join(f"{name} {one.phase} ({one.health})" for name, one in self.world.state.triggers.items())
         events = "; ".join(f"{one.event} {one.body.get('kind', '')} {one.body.get('to', '')} {one.body.get('why', '')}" for one in happened)
-        return f"{where}; {phases}; blockers {sorted(self.blockers()) if self.world.last else []}; refusal {self.refusal}; events [{events}]"
+        return f"{where}; {phases}; blockers {sorted(self.blockers()) if self.world.judgement else []}; refusal {self.refusal}; events [{events}]"
+
+
+def word_of(happened: Happened) -> str:
+    """What a timetable calls it: a transition by its kind."""
+    return str(Kind(happened.body["kind"])) if happened.event is Event.INTENDED else str(happened.event)
 
 
 def _observation(seen: dict[Labels, float] | NoData | Failed) -> Observation:

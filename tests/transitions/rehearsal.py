@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rollback_daemon.errors import FlagError, Transient
-from rollback_daemon.flags.store import Flags, Scalar
+from rollback_daemon.flags.store import Flags, FlagValue
 from rollback_daemon.judge.act import intended
 from rollback_daemon.judge.position import Open, Position, fold
 from rollback_daemon.judge.transitions import Event, Kind, Phase
@@ -36,13 +36,13 @@ class Killed(BaseException):
 
 def ladder(command: Command | None = None, *, backups: int = 3) -> Rollout:
     """Baseline, canary, half and full, with two flags."""
-    flags: list[dict[str, Scalar]] = [{"NEW": "no" if not share else "yes", "PERCENT": f"{share:.0%}"} for share in SHARES.values()]
+    flags: list[dict[str, FlagValue]] = [{"NEW": "no" if not share else "yes", "PERCENT": f"{share:.0%}"} for share in SHARES.values()]
     stages = tuple(Stage(name, number, SHARES[name], flags[number]) for number, name in enumerate(SHARES))
     settings = FlagSettings("dotenv", "/srv/app/.env", backups, command)
     return Rollout("checkout", "rules.yml", "0", timedelta(seconds=1), timedelta(seconds=3), settings, stages, (), ())
 
 
-def at(stage: str) -> dict[str, Scalar]:
+def at(stage: str) -> dict[str, FlagValue]:
     """The flags of a stage."""
     return dict(ladder().stages[list(SHARES).index(stage)].flags)
 
@@ -70,7 +70,7 @@ class Steps:
         self.done += 1
 
 
-Trouble = Callable[["Store", Mapping[str, Scalar]], None]
+Trouble = Callable[["Store", Mapping[str, FlagValue]], None]
 """Stands in for one call of a store: does what it likes, and raises what it likes."""
 
 
@@ -78,9 +78,9 @@ Trouble = Callable[["Store", Mapping[str, Scalar]], None]
 class Store:
     """Flags in memory. `troubles` holds, for each method, what happens in its next calls instead of the right thing; None is the right thing."""
 
-    flags: dict[str, Scalar]
+    flags: dict[str, FlagValue]
     troubles: dict[str, deque[Trouble | None]] = field(default_factory=dict)
-    writes: list[dict[str, Scalar]] = field(default_factory=list)
+    writes: list[dict[str, FlagValue]] = field(default_factory=list)
     backups: list[str] = field(default_factory=list)
     steps: Steps = field(default_factory=Steps)
     version: int = 0
@@ -91,7 +91,7 @@ class Store:
             return Flags({key: value for key, value in self.flags.items() if key in keys}, str(self.version))
         raise AssertionError("a read that is in trouble raises")
 
-    def write(self, changes: Mapping[str, Scalar], *, if_version: str) -> None:
+    def write(self, changes: Mapping[str, FlagValue], *, if_version: str) -> None:
         self.steps.step()
         if not self._trouble("write", changes):
             if if_version != str(self.version):
@@ -112,7 +112,7 @@ class Store:
     def describe(self) -> str:
         return "memory"
 
-    def put(self, changes: Mapping[str, Scalar]) -> None:
+    def put(self, changes: Mapping[str, FlagValue]) -> None:
         """Change flags, as a transition or as a person does."""
         self.flags.update(changes)
         self.writes.append(dict(changes))
@@ -123,7 +123,7 @@ class Store:
         self.put(at(stage))
         self.writes.pop()
 
-    def _trouble(self, method: str, changes: Mapping[str, Scalar]) -> bool:
+    def _trouble(self, method: str, changes: Mapping[str, FlagValue]) -> bool:
         queue = self.troubles.get(method)
         trouble = queue.popleft() if queue else None
         if trouble is not None:
@@ -134,7 +134,7 @@ class Store:
 def fails(error: type[FlagError], text: str = "no luck") -> Trouble:
     """Nothing is done, and the store says so."""
 
-    def trouble(_: Store, __: Mapping[str, Scalar]) -> None:
+    def trouble(_: Store, __: Mapping[str, FlagValue]) -> None:
         raise error(text)
 
     return trouble
@@ -143,18 +143,18 @@ def fails(error: type[FlagError], text: str = "no luck") -> Trouble:
 def does_it_and_fails(error: type[FlagError]) -> Trouble:
     """It is done, and the store says that it is not, or that it does not know."""
 
-    def trouble(store: Store, changes: Mapping[str, Scalar]) -> None:
+    def trouble(store: Store, changes: Mapping[str, FlagValue]) -> None:
         store.put(changes)
         raise error("no luck, or so it seems")
 
     return trouble
 
 
-def lies(_: Store, __: Mapping[str, Scalar]) -> None:
+def lies(_: Store, __: Mapping[str, FlagValue]) -> None:
     """Nothing is done, and the store says that it is."""
 
 
-def somebody_is_quicker(store: Store, _: Mapping[str, Scalar]) -> None:
+def somebody_is_quicker(store: Store, _: Mapping[str, FlagValue]) -> None:
     """Another writer changed something else between reading and writing."""
     store.flags["OTHER"] = "new"
     store.version += 1

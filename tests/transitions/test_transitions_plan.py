@@ -6,7 +6,7 @@ from datetime import timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rollback_daemon.flags.store import Scalar, same
+from rollback_daemon.flags.store import FlagValue, same
 from rollback_daemon.judge.drift import matching
 from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.transitions import Kind
@@ -16,8 +16,8 @@ from tests.transitions.rehearsal import NOON, at, ladder
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 KEYS = ("A", "B", "C")
-VALUES: st.SearchStrategy[Scalar] = st.sampled_from([True, False, 0, 1, 1.0, "true", "1", "", None])
-Flags = dict[str, Scalar]
+VALUES: st.SearchStrategy[FlagValue] = st.sampled_from([True, False, 0, 1, 1.0, "true", "1", "", None])
+Flags = dict[str, FlagValue]
 
 
 def opened(rollout: Rollout, kind: Kind, origin: str, target: str) -> Open:
@@ -34,7 +34,7 @@ def rollout(*flags: Flags) -> Rollout:
 
 
 @st.composite
-def ladders(draw: st.DrawFn, values: st.SearchStrategy[Scalar] = VALUES) -> Rollout:
+def ladders(draw: st.DrawFn, values: st.SearchStrategy[FlagValue] = VALUES) -> Rollout:
     """Stages of arbitrary flags; some may share them."""
     number = draw(st.integers(2, 5))
     return rollout(*[{key: draw(values) for key in KEYS} for _ in range(number)])
@@ -164,3 +164,57 @@ def test_a_promotion_from_a_stage_that_is_gone_is_disturbed_unless_it_is_done() 
     promotion = replace(opened(ladder(), Kind.PROMOTE, "canary", "half"), origin="gone")
     assert disturbed(ladder(), promotion, at("canary"), written=False) == ("PERCENT",)
     assert disturbed(ladder(), promotion, at("half"), written=False) == ()
+
+
+NUMBERS = rollout({"ON": False, "SHARE": 0}, {"ON": True, "SHARE": 10}, {"ON": True, "SHARE": 50}, {"ON": True, "SHARE": 100})
+
+
+def test_a_raise_is_taken_back_to_the_stage_on_record_however_far_it_went() -> None:
+    for raised in ({"ON": True, "SHARE": 100}, {"ON": True, "SHARE": 33}, {"ON": True, "SHARE": 900}):
+        planned = plan(NUMBERS, opened(NUMBERS, Kind.ROLLBACK, "stage-1", "stage-1"), raised)
+        assert planned.stage.name == "stage-1"
+        assert planned.changes == {"SHARE": 10}
+
+
+def test_a_raise_from_the_bottom_is_taken_back_even_by_half() -> None:
+    for raised, written in (({"ON": True, "SHARE": 0}, {"ON": False}), ({"ON": False, "SHARE": 7}, {"SHARE": 0})):
+        planned = plan(NUMBERS, opened(NUMBERS, Kind.ROLLBACK, "baseline", "baseline"), raised)
+        assert planned.changes == written
+
+
+def test_a_number_below_the_target_is_no_raise_and_leads_to_the_bottom() -> None:
+    others: list[Flags] = [{"ON": True, "SHARE": 33}, {"ON": False, "SHARE": 100}, {"ON": True, "SHARE": "100"}]
+    for other in others:
+        planned = plan(NUMBERS, opened(NUMBERS, Kind.ROLLBACK, "stage-3", "stage-2"), other)
+        assert planned.stage.name == "baseline"
+
+
+def test_a_lesser_service_sets_its_own_flags_and_no_others_wherever_the_rest_are() -> None:
+    kinder = replace(opened(NUMBERS, Kind.DEGRADE, "stage-2", "stage-2"), flags={"SHARE": 5})
+    planned = plan(NUMBERS.degraded({"SHARE": 5}), kinder, {"ON": True, "SHARE": 50})
+    assert (planned.stage.name, planned.expected, planned.changes) == ("stage-2", {"SHARE": 5}, {"SHARE": 5})
+    assert not plan(NUMBERS.degraded({"SHARE": 5}), kinder, {"ON": True, "SHARE": 5}).changes
+
+
+def test_restoring_sets_them_back_to_those_of_the_stage() -> None:
+    restored = replace(opened(NUMBERS, Kind.RESTORE, "stage-2", "stage-2"), flags={"SHARE": 50})
+    assert plan(NUMBERS, restored, {"ON": True, "SHARE": 5}).changes == {"SHARE": 50}
+
+
+def test_a_rollback_while_degraded_keeps_the_lesser_service() -> None:
+    lesser = NUMBERS.degraded({"SHARE": 5})
+    planned = plan(lesser, opened(lesser, Kind.ROLLBACK, "stage-2", "baseline"), {"ON": True, "SHARE": 5})
+    assert planned.changes == {"ON": False}
+    assert planned.expected == {"ON": False, "SHARE": 5}
+
+
+@unhurried
+@given(cases(rising_ladders()), st.integers(0, 9), st.sampled_from(KEYS))
+def test_a_number_that_somebody_set_is_never_written_over_with_a_higher_one(case: tuple[Rollout, Open, Flags], number: int, key: str) -> None:
+    found, rollback, flags = case
+    flags[key] = number
+    planned = plan(found, rollback, flags)
+    target = found.stage(rollback.target)
+    assert target is not None
+    assert planned.stage.number <= target.number
+    assert all(int(str(value)) < int(str(flags[name])) for name, value in planned.changes.items())

@@ -1,0 +1,84 @@
+"""What the next stage asks of people and of the world outside Prometheus: checkpoints, evidence, a rehearsal, approvals. Pure.
+
+Lives here: one check for each of these. Must not live here: what a vote is worth (`approvals`), what was measured (`gates`).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from rollback_daemon.durations import format_coarse, format_duration
+from rollback_daemon.judge import approvals
+from rollback_daemon.judge.dossier import Dossier
+from rollback_daemon.judge.position import Position
+from rollback_daemon.judge.reasons import Check, Code
+from rollback_daemon.rules.model import Fresh, Rollout
+
+CODES = frozenset(
+    {
+        Code.CHECKPOINT_MISSING,
+        Code.CHECKPOINT_NO_GO,
+        Code.EVIDENCE_MISSING,
+        Code.REHEARSAL_MISSING,
+        Code.APPROVALS_MISSING,
+        Code.APPROVALS_VOID,
+        Code.NO_GO,
+    }
+)
+"""The codes of these checks: what the record alone tells, without an evaluation."""
+
+
+def checks(rollout: Rollout, dossier: Dossier, position: Position, now: datetime) -> Iterator[Check]:
+    """What a promotion to the next stage asks for; nothing at the top."""
+    stage = rollout.stage(position.stage)
+    target = rollout.above(stage) if stage else None
+    if target is None:
+        return
+    for name in target.requires.checkpoints:
+        yield _checkpoint(name, dossier, position)
+    for fresh in target.requires.evidence:
+        yield _evidence(fresh, dossier, position, now)
+    if target.requires.rehearsal is not None:
+        yield _rehearsal(target.requires.rehearsal, dossier, now)
+    if target.requires.approvals is not None:
+        yield approvals.check(rollout, dossier, position, target, now)
+        yield _decision(dossier)
+
+
+def _decision(dossier: Dossier) -> Check:
+    """Whether somebody has put the promotion to the vote. The scorecard counts it; what stops the promotion are the approvals."""
+    proposal = dossier.proposal
+    if proposal is None:
+        return Check("decision", "nobody has proposed the promotion", Code.APPROVALS_MISSING, blocking=False)
+    return Check("decision", f"proposed by {proposal.by} at {proposal.at:%Y-%m-%d %H:%M} UTC: {proposal.why}")
+
+
+def _checkpoint(name: str, dossier: Dossier, position: Position) -> Check:
+    """One made before this stage was about another climb."""
+    called, made = f"checkpoint {name}", dossier.checkpoints.get(name)
+    if made is None or made.at < position.tenure:
+        old = f"; the one of {made.at:%Y-%m-%d %H:%M} UTC was made before this stage began" if made else ""
+        return Check(called, f'checkpoint "{name}" is not on record{old}', Code.CHECKPOINT_MISSING, name)
+    said = f'checkpoint "{name}": {"GO" if made.go else "NO-GO"} by {made.by}: {made.why}'
+    return Check(called, said, None if made.go else Code.CHECKPOINT_NO_GO, name)
+
+
+def _evidence(fresh: Fresh, dossier: Dossier, position: Position, now: datetime) -> Check:
+    called, made = f"evidence {fresh.name}", dossier.evidence.get(fresh.name)
+    if made is None:
+        return Check(called, f'evidence "{fresh.name}" is not on record', Code.EVIDENCE_MISSING, fresh.name)
+    if (fresh.within is None and made.at < position.tenure) or (fresh.within is not None and now - made.at > fresh.within):
+        limit = "before this stage began" if fresh.within is None else f"must be no older than {format_duration(fresh.within)}"
+        return Check(called, f'evidence "{fresh.name}" is {format_coarse(now - made.at)} old, {limit}', Code.EVIDENCE_MISSING, fresh.name)
+    return Check(called, f'evidence "{fresh.name}" by {made.by}, {format_coarse(now - made.at)} old, sha256 {made.digest[:12]}')
+
+
+def _rehearsal(within: timedelta, dossier: Dossier, now: datetime) -> Check:
+    made, limit = dossier.rehearsed, f"must be no older than {format_duration(within)}"
+    if made is None:
+        return Check("rehearsal", f"no rollback has been rehearsed; one {limit}", Code.REHEARSAL_MISSING)
+    age = format_coarse(now - made.at)
+    if not made.passed:
+        return Check("rehearsal", f"the rehearsal {age} ago failed: {made.why}", Code.REHEARSAL_MISSING)
+    if now - made.at > within:
+        return Check("rehearsal", f"the last rehearsal was {age} ago, {limit}", Code.REHEARSAL_MISSING)
+    return Check("rehearsal", f'rehearsed {age} ago at "{made.stage}", {made.seconds:.1f} s, by {made.by}')

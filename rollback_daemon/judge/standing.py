@@ -1,0 +1,86 @@
+"""What speaks for and against a promotion in where the rollout stands: its phase, its time at the stage, what it is degraded to. Pure.
+
+Lives here: the checks of the record, and all checks in their order. Must not live here: what was measured (`gates`), what people owe
+(`requirements`).
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from rollback_daemon.durations import format_coarse, format_duration, format_number
+from rollback_daemon.judge import baselines, readiness, requirements
+from rollback_daemon.judge.drift import Whereabouts
+from rollback_daemon.judge.gates import of_sight
+from rollback_daemon.judge.position import Position
+from rollback_daemon.judge.reasons import Check, Code
+from rollback_daemon.judge.state import GateJudgement, State, TriggerJudgement
+from rollback_daemon.judge.transitions import Phase
+from rollback_daemon.rules.model import Rollout
+
+CODES = frozenset({Code.LATCHED, Code.HELD, Code.IN_TRANSITION, Code.AT_TOP, Code.SOAK, Code.DEGRADED, Code.REHEARSAL}) | requirements.CODES
+"""The codes of `of_record`: what the record alone tells, without an evaluation."""
+_CHANGING = {Phase.PROMOTING, Phase.ROLLING_BACK, Phase.FAILED}
+
+
+def all_checks(rollout: Rollout, state: State, position: Position, seen: Sequence[Check], now: datetime) -> tuple[Check, ...]:
+    """Everything that a promotion asks for now, with the checks of what was `seen`; the score comes last, as it rests on the others."""
+    known = [*of_record(rollout, state, position, now), *seen]
+    return (*known, *_of_score(rollout, known))
+
+
+def seen_checks(
+    rollout: Rollout,
+    state: State,
+    position: Position,
+    gates: Sequence[GateJudgement],
+    triggers: Sequence[TriggerJudgement],
+    where: Whereabouts,
+    now: datetime,
+) -> tuple[Check, ...]:
+    """What was seen: flags, gates, triggers, and what the next stage would be held against. Ready is who passes all of these and has soaked."""
+    stage = rollout.stage(position.stage) or rollout.stages[0]
+    measured = of_sight(rollout, position, gates, triggers, where, now)
+    return (*measured, *baselines.checks(rollout, state.prospects, stage, now))
+
+
+def of_record(rollout: Rollout, state: State, position: Position, now: datetime) -> Iterator[Check]:
+    """The checks of the record: phase, stage, soak, degradation, and what the next stage requires."""
+    stage = rollout.stage(position.stage)
+    yield _of_phase(position)
+    if stage is rollout.stages[-1]:
+        yield Check("stage", f'"{stage.name}" is its highest stage', Code.AT_TOP)
+    elif stage and stage.soak:
+        soaked = f'soaked {format_coarse(state.soaked)} of {format_duration(stage.soak)} at "{stage.name}"'
+        left = format_coarse(stage.soak - state.soaked) if state.soaked < stage.soak else ""
+        yield Check("soak", f"{soaked}; {left} to go" if left else soaked, Code.SOAK if left else None)
+    following = rollout.above(stage) if stage else None
+    if rollout.max_growth and stage and following and stage.exposure:  # a file in which a stage grows more is not loaded at all
+        times = f"{format_number(following.exposure / stage.exposure)} times {format_number(100 * stage.exposure)}%"
+        yield Check("growth", f"{format_number(100 * following.exposure)}% is {times}, at most {format_number(rollout.max_growth)} times")
+    if position.degraded:
+        keys = ", ".join(sorted(position.degraded))
+        yield Check("degraded", f"it is degraded ({keys}); restore it with a reason first", Code.DEGRADED)
+    yield from requirements.checks(rollout, state.dossier, position, now)
+
+
+def _of_phase(position: Position) -> Check:
+    if position.rehearsing:
+        return Check("phase", f"a rollback is being rehearsed, asked for by {position.rehearsing.by}", Code.REHEARSAL)
+    if position.phase in {Phase.ROLLED_BACK, Phase.FROZEN}:
+        return Check("phase", f"it was rolled back ({position.why}); resume it with a reason first", Code.LATCHED)
+    if position.phase is Phase.HELD:
+        return Check("phase", f"it is held ({position.why}); resume it with a reason first", Code.HELD, position.by)
+    if position.open or position.phase in _CHANGING:
+        doing = position.phase if position.phase in _CHANGING or not position.open else position.open.kind
+        return Check("phase", f"its flags are being changed now ({doing})", Code.IN_TRANSITION)
+    return Check("phase", f"it is {position.phase}, neither held nor rolled back")
+
+
+def _of_score(rollout: Rollout, checks: Sequence[Check]) -> Iterator[Check]:
+    """The scorecard stops a promotion by itself only where nothing else does: then it rests on checks that are not blocking."""
+    if any(check.reason for check in checks):
+        return
+    card = readiness.score(rollout, checks)
+    if card.verdict is readiness.Decision.NO_GO:
+        limit = f"{rollout.scoring.monitor:g} of 100 are needed"
+        yield Check("score", f"the scorecard has {card.points:g}, at least {limit}: {card.lost}", Code.SCORE)

@@ -1,0 +1,119 @@
+"""Running one thing that must succeed: a command, or a GET whose answer must say certain things.
+
+Lives here: how a step is run and when it has succeeded. Must not live here: which steps there are, what follows when one fails.
+"""
+
+import json
+import shlex
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rollback_daemon.durations import format_duration
+from rollback_daemon.flags.store import same
+from rollback_daemon.flags.text_format import tokens
+from rollback_daemon.rules.model import Command, HttpCheck, Step
+from rollback_daemon.signals.fetch import NoPage, Page, fetch, shown
+from rollback_daemon.transitions.hooks import Ran, run
+
+_AGAIN = 0.25  # seconds between two tries; an application that restarts answers well soon
+_KEPT = 1024  # bytes of an answer that are worth keeping
+_WIDEST = 100  # characters of a value in a sentence
+_ABSENT = object()
+
+
+def run_step(step: Step, environment: Mapping[str, str], stop: threading.Event) -> Ran:
+    """Run the step until it succeeds, fails, its timeout is over or `stop` is set. Never raises for what the step does.
+
+    A check is asked again until its timeout is over for as long as it fails, and what it last found is the error; a command runs once.
+    """
+    match step:
+        case Command():
+            return run(step, environment, stop)
+        case HttpCheck():
+            return _check(step, stop)
+
+
+def describe(step: Step) -> str:
+    """The step for people, without secrets of its address: `GET http://127.0.0.1:8000/health`, `./smoke.sh --fast`."""
+    match step:
+        case Command():
+            return shlex.join(step.argv)
+        case HttpCheck():
+            return f"GET {shown(step.url)}"
+
+
+def _check(check: HttpCheck, stop: threading.Event) -> Ran:
+    started = time.monotonic()
+    deadline = started + check.timeout.total_seconds()
+    error = output = ""
+    while True:
+        page = fetch(check.url, deadline, stop)
+        if isinstance(page, Page):
+            error, output = _failure(check, page), page.body[:_KEPT].decode(errors="replace").strip()
+        elif not page.late or not error:  # that the last of many tries came to no end says less than what the one before it found
+            error = _no_answer(check, page)
+        if error and stop.is_set():
+            error = f"{shown(check.url)} had to give way to something more urgent"
+        over = not error or stop.is_set() or time.monotonic() + _AGAIN > deadline
+        if over:
+            return Ran(error, output, time.monotonic() - started)
+        stop.wait(_AGAIN)
+
+
+def _no_answer(check: HttpCheck, page: NoPage) -> str:
+    if page.late:
+        return f"{shown(check.url)} did not answer within {format_duration(check.timeout)}"
+    return f"{shown(check.url)} cannot be asked: {page.why}"
+
+
+def _failure(check: HttpCheck, page: Page) -> str:
+    """What the answer lacks; empty when it has everything."""
+    if not 200 <= page.status < 300:
+        return f"{shown(check.url)} answered {page.status}"
+    if not check.expect:
+        return ""
+    if not page.whole:
+        return f"{shown(check.url)}: the answer is larger than 1 MiB"
+    try:
+        document = json.loads(page.body, parse_constant=_no_json)
+    except (ValueError, RecursionError):
+        return f"{shown(check.url)}: the answer is not JSON"
+    wrong = [_difference(pointer, _at(document, pointer), wanted) for pointer, wanted in check.expect.items()]
+    differing = "; ".join(filter(None, wrong))
+    return f"{shown(check.url)}: {differing}" if differing else ""
+
+
+def _difference(pointer: str, found: Any, wanted: Any) -> str:
+    if found is _ABSENT:
+        return f"{pointer} is not in the answer"
+    return "" if same(found, wanted) else f"{pointer or 'the answer'} is {_text(found)}, must be {_text(wanted)}"
+
+
+def _at(document: Any, pointer: str) -> Any:
+    """What stands at a JSON Pointer (RFC 6901); _ABSENT where there is nothing."""
+    found = document
+    for token in tokens(pointer) if pointer else ():
+        if isinstance(found, dict) and token in found:
+            found = found[token]
+        elif isinstance(found, list) and _is_index(token, len(found)):
+            found = found[int(token)]
+        else:
+            return _ABSENT
+    return found
+
+
+def _is_index(token: str, length: int) -> bool:
+    """Whether the token is an element's number as the RFC writes it: digits, without leading zeros."""
+    return token.isascii() and token.isdigit() and len(token) <= len(str(length)) and str(int(token)) == token and int(token) < length
+
+
+def _text(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _WIDEST else f"{text[:_WIDEST]}..."
+
+
+def _no_json(constant: str) -> Any:
+    """NaN and infinities, which Python reads and JSON does not have."""
+    raise ValueError(constant)
