@@ -15,9 +15,9 @@ from rollback_daemon import documents
 from rollback_daemon.documents import Document
 from rollback_daemon.errors import ConfigurationError, Problem
 from rollback_daemon.http_client import HTTPClient
-from rollback_daemon.rules.load import load_all
+from rollback_daemon.rules.load import load_all, undefined_roles
 from rollback_daemon.rules.model import Rollout
-from rollback_daemon.schema import Interval, Part, Text
+from rollback_daemon.schema import Interval, Name, Part, Text
 
 
 class Global(Part):
@@ -40,6 +40,12 @@ class Alerting(Part):
     resend_delay: Interval = timedelta(minutes=1)
 
 
+class Web(Part):
+    """What the API asks of callers, beyond what `--web.config.file` says. `open_reading`: whoever has no login may still read."""
+
+    open_reading: bool = False
+
+
 class Configuration(Part):
     """The daemon's configuration file."""
 
@@ -48,6 +54,13 @@ class Configuration(Part):
     prometheus: PrometheusPart
     alerting: Alerting = Field(default_factory=Alerting)
     rule_files: list[Text] = Field(min_length=1)
+    roles: dict[Name, list[Text]] = {}
+    web: Web = Field(default_factory=Web)
+
+
+def roles_of(configuration: Configuration, name: str) -> frozenset[str]:
+    """The roles that a caller of this name has; upper and lower case count."""
+    return frozenset(role for role, users in configuration.roles.items() if name in users)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,7 @@ def load(file: str | Path) -> Loaded:
     rollouts: list[Rollout] = []
     try:
         rollouts = load_all(files, configuration.global_.evaluation_interval)
+        problems += undefined_roles(rollouts, configuration.roles)
     except ConfigurationError as error:
         problems += error.problems
     if problems:

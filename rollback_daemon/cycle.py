@@ -19,11 +19,11 @@ from rollback_daemon.signals.observation import Failed, Observation
 from rollback_daemon.signals.questions import distinct
 from rollback_daemon.watch import Watch
 
-_PATIENCE = timedelta(seconds=2)  # a cycle must not outlast its interval, but a server may take this long in any case
+PATIENCE = timedelta(seconds=2)  # a cycle must not outlast its interval, but a server may take this long in any case
 
 
 class Asks(Protocol):
-    """Something that answers queries; `signals.prometheus.Prometheus` is the one."""
+    """Something that answers questions; `signals.sources.Sources` is the one."""
 
     def ask(self, queries: Sequence[str], at: datetime, within: timedelta) -> Mapping[str, Observation]: ...
 
@@ -42,7 +42,7 @@ class Cycle:
 
     interval: timedelta
     watches: Sequence[Watch]
-    prometheus: Asks
+    sources: Asks
     journal: Journal
     clock: Clock
     witness: CycleWitness
@@ -62,7 +62,7 @@ class Cycle:
             structlog.get_logger().warning("the clock went back; going on from there", at=now.isoformat(), was=self.last.isoformat())
         self.last = now
         started = time.monotonic()
-        observations = self.prometheus.ask(distinct(watch.rollout.questions() for watch in self.watches), now, max(self.interval, _PATIENCE))
+        observations = self.sources.ask(distinct(watch.questions(now) for watch in self.watches), now, max(self.interval, PATIENCE))
         self._tell_sight(observations)
         outcomes = {watch.rollout.name: self._judge(watch, observations, now) for watch in self.watches}
         self._guarded("memory could not be kept; a restart now would lose pending time", lambda: self._remember(now))

@@ -14,19 +14,24 @@ from pathlib import Path
 import structlog
 
 from rollback_daemon.clock import Clock
-from rollback_daemon.config import Loaded
-from rollback_daemon.cycle import Cycle
+from rollback_daemon.config import Configuration, Loaded, roles_of
+from rollback_daemon.cycle import PATIENCE, Cycle
 from rollback_daemon.errors import ConfigurationError, JournalUnavailable, OperationRefused, Problem
 from rollback_daemon.faces.alertmanager import Alertmanagers, Outcome, without_secrets
-from rollback_daemon.faces.alerts import Alert, active, journal_altered, journal_unwritable
 from rollback_daemon.faces.metrics import Metrics
+from rollback_daemon.flags.notice import FileNotice
 from rollback_daemon.flags.store import FlagStore
 from rollback_daemon.flags.stores import open_store
 from rollback_daemon.journal.journal import Journal
+from rollback_daemon.judge.refusal import Person
 from rollback_daemon.judge.transitions import Phase
+from rollback_daemon.paging import Paging
 from rollback_daemon.rules.model import BASELINE, Rollout
 from rollback_daemon.schedule import Schedule
+from rollback_daemon.signals.probes import Probes
 from rollback_daemon.signals.prometheus import Prometheus
+from rollback_daemon.signals.questions import distinct
+from rollback_daemon.signals.sources import Sources
 from rollback_daemon.watch import Watch
 
 _FINISH = 30.0  # seconds that a transition under way gets at the end; the next start goes on with it
@@ -38,19 +43,16 @@ class Guard:
     def __init__(self, journal: Journal, metrics: Metrics, clock: Clock, external_url: str) -> None:
         self.metrics = metrics
         self.journal = journal
-        self._clock, self._external_url = clock, external_url
+        self._clock = clock
         self._watches: dict[str, Watch] = {}
         self._cycles: list[Cycle] = []
-        self._alerts: dict[str, list[Alert]] = {}
-        self._alerting = threading.Lock()
+        self._paging = Paging(journal, metrics, clock, external_url)
         self._loaded: Loaded | None = None
-        self._prometheus: Prometheus | None = None
+        self._sources: Sources | None = None
         self._alertmanagers: Alertmanagers | None = None
         self._schedule = Schedule(clock)
         self._changing = threading.RLock()  # one at a time: load, start, close
-        self._journal_since: datetime | None = None
-        self._altered: list[str] = []
-        self._altered_since: datetime | None = None
+        self._notice = FileNotice(self._files_changed, structlog.get_logger().warning)
         self.active = False
         self.holder = ""  # who is in charge, where this daemon is not
 
@@ -66,6 +68,28 @@ class Guard:
         except KeyError:
             known = ", ".join(self._watches)
             raise OperationRefused(f'there is no rollout "{name}"; known: {known}') from None
+
+    @property
+    def configuration(self) -> Configuration:
+        """The daemon's configuration in force. Only after the first `load`."""
+        assert self._loaded is not None  # noqa: S101 (see above)
+        return self._loaded.configuration
+
+    @property
+    def journal_file(self) -> Path:
+        """Where the journal is, for whoever looks at its disk."""
+        return self.journal.file
+
+    def person(self, name: str) -> Person:
+        """Who that is: the roles that the configuration gives them."""
+        return Person(name, roles_of(self._loaded.configuration, name) if self._loaded else frozenset())
+
+    def promote(self, name: str, by: str, reason: str) -> str:
+        """Start a promotion, judged on a look that is taken now. Raises OperationRefused."""
+        watch, sources = self.watch(name), self._sources
+        now = self._clock.now()
+        fresh = sources.ask(distinct([watch.questions(now)]), now, max(watch.rollout.interval, PATIENCE)) if sources else None
+        return watch.promote(by, reason, fresh)
 
     @property
     def evaluated(self) -> bool:
@@ -88,16 +112,16 @@ class Guard:
             problems = [problem for rollout in loaded.rollouts for problem in self._conflicts(rollout)]
             if problems := [*problems, *self._abandoned(stores.keys(), loaded.file)]:
                 raise ConfigurationError(problems)
-            prometheus, alertmanagers = self._connected(loaded)
+            sources, alertmanagers = self._connected(loaded)
             self._schedule.stop()  # nothing above has touched what is live; nothing below may keep it from being started again
-            old = self._prometheus
-            self._prometheus, self._alertmanagers = prometheus, alertmanagers
+            old = self._sources
+            self._sources, self._alertmanagers = sources, alertmanagers
             fresh, gone = self._exchange(loaded, stores)
             self._loaded = loaded
             self._cycles = self._groups()
             if self.active:
                 self._recall(fresh)
-                self._schedule.start(self._cycles)
+                self._begin()
             if old is not None:
                 old.close()
         for watch in gone:
@@ -109,19 +133,20 @@ class Guard:
             self.active = True
             self._examine_journal()
             self._recall(list(self.watches))
-            self._schedule.start(self._cycles)
+            self._begin()
 
     def close(self) -> None:
         """Stop looking; let transitions finish the step that they are in; leave alerts to end by themselves, as a restart is no recovery."""
         with self._changing:
+            self._notice.stop()
             self._schedule.stop()
             for watch in self.watches:
                 watch.drain()
             deadline = time.monotonic() + _FINISH
             for watch in self.watches:
                 watch.close(max(0.0, deadline - time.monotonic()))
-            if self._prometheus is not None:
-                self._prometheus.close()
+            if self._sources is not None:
+                self._sources.close()
             if self._alertmanagers is not None:
                 self._alertmanagers.close(timedelta(seconds=2))
 
@@ -143,12 +168,12 @@ class Guard:
     def _examine_journal(self) -> None:
         """Whether anybody has altered what is on record. It goes on in any case: an altered record must not leave a rollout unguarded."""
         try:
-            self._altered = self.journal.verify()
+            faults = self.journal.verify()
         except JournalUnavailable:
             return  # said by _recall
-        self._altered_since = self._clock.now()
-        self.metrics.journal_intact.set(not self._altered)
-        for fault in self._altered:
+        self._paging.altered(faults)
+        self.metrics.journal_intact.set(not faults)
+        for fault in faults:
             structlog.get_logger().error("the journal was altered", fault=fault)
 
     def _recall(self, watches: list[Watch]) -> None:
@@ -198,13 +223,14 @@ class Guard:
             problems.append(Problem(rollout.file, 0, 0, "flags", f"cannot change while {rollout.name} is {position.phase}; reload when it is done"))
         return problems
 
-    def _connected(self, loaded: Loaded) -> tuple[Prometheus, Alertmanagers]:
+    def _connected(self, loaded: Loaded) -> tuple[Sources, Alertmanagers]:
         """The clients of a configuration; the Alertmanagers' stay, with what they were told, where their settings do."""
         settings = loaded.configuration
         prometheus = Prometheus(settings.prometheus.url, settings.prometheus.session(), settings.prometheus.timeout, self.metrics.query)
+        sources = Sources(prometheus, Probes(settings.prometheus.timeout))
         if self._alertmanagers is not None and self._loaded is not None:
             if self._loaded.configuration.alerting == settings.alerting:
-                return prometheus, self._alertmanagers
+                return sources, self._alertmanagers
             self._alertmanagers.close(timedelta(seconds=1))
         self.metrics.cover_alertmanagers([without_secrets(client.url) for client in settings.alerting.alertmanagers], Outcome)
         alertmanagers = Alertmanagers(
@@ -214,38 +240,29 @@ class Guard:
             observe=self.metrics.notified,
             log=structlog.get_logger(),
         )
-        return prometheus, alertmanagers
+        return sources, alertmanagers
 
     def _groups(self) -> list[Cycle]:
-        assert self._prometheus is not None  # noqa: S101 (load connects before it groups)
+        assert self._sources is not None  # noqa: S101 (load connects before it groups)
         by_interval = sorted(self._watches.values(), key=lambda watch: watch.rollout.interval)
         return [
-            Cycle(interval, tuple(group), self._prometheus, self.journal, self._clock, self.metrics, self._after)
+            Cycle(interval, tuple(group), self._sources, self.journal, self._clock, self.metrics, self._after)
             for interval, group in groupby(by_interval, key=lambda watch: watch.rollout.interval)
         ]
 
+    def _begin(self) -> None:
+        """Look at once and from then on, and between the cycles whenever a flag file changes."""
+        self._schedule.start(self._cycles)
+        self._notice.watch([watch.rollout.flags.path for watch in self.watches])
+
+    def _files_changed(self, paths: frozenset[str]) -> None:
+        """A flag file was changed, by us or by somebody else: the judge tells which."""
+        for watch in self.watches:
+            if watch.rollout.flags.path in paths and watch.glance():
+                self._after([watch], watch.rollout.interval)
+
     def _after(self, watches: Sequence[Watch], interval: timedelta) -> None:
         """After each cycle: tell the Alertmanagers everything that is active, of all groups."""
-        settings = self._loaded
-        if settings is None or self._alertmanagers is None:
-            return
-        labels = settings.configuration.global_.external_labels
-        with self._alerting:
-            for watch in watches:
-                if watch.judgement is not None:
-                    self._alerts[watch.rollout.name] = active(
-                        watch.rollout, watch.state, watch.judgement, external_url=self._external_url, external_labels=labels
-                    )
-            everything = [alert for name, alerts in self._alerts.items() if name in self._watches for alert in alerts]
-            self._alertmanagers.update([*everything, *self._about_journal(labels)], interval)
-
-    def _about_journal(self, labels: dict[str, str]) -> list[Alert]:
-        writable = self.journal.writable
-        self.metrics.journal_writable.set(writable)
-        self._journal_since = None if writable else self._journal_since or self._clock.now()
-        found = []
-        if self._journal_since is not None:
-            found.append(journal_unwritable(self._journal_since, external_url=self._external_url, external_labels=labels))
-        if self._altered and self._altered_since is not None:
-            found.append(journal_altered(self._altered_since, self._altered, external_url=self._external_url, external_labels=labels))
-        return found
+        if self._loaded is not None and self._alertmanagers is not None:
+            labels = self._loaded.configuration.global_.external_labels
+            self._paging.tell(self._alertmanagers, watches, self._watches.keys(), labels, interval)

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
 from rollback_daemon.durations import format_duration, format_number
-from rollback_daemon.flags.store import Scalar
+from rollback_daemon.flags.store import FlagValue
 from rollback_daemon.judge.act import sentence
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.position import Position
+from rollback_daemon.judge.reasons import Code
 from rollback_daemon.judge.state import Judgement, State, TriggerJudgement
 from rollback_daemon.judge.transitions import Kind, Phase
 from rollback_daemon.judge.trigger import Active
@@ -39,12 +40,13 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """That a rollout alert is active: since when, the figure or words it rests on, and two texts for people."""
+    """That a rollout alert is active: since when, the figure or words it rests on, and two texts for people. `severity`: if not the usual one."""
 
     since: datetime
     value: str
     summary: str
     description: str
+    severity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +127,13 @@ def _of_rollout(rollout: Rollout, state: State, judgement: Judgement) -> Iterato
     stage = state.position.stage if state.position else ""
     for name, kind in ROLLOUT_ALERTS.items():
         if found := kind.find(rollout, state, judgement):
-            labels = {**rollout.labels, "owner": rollout.owner, "severity": kind.severity, "stage": stage}
+            labels = {**rollout.labels, "owner": rollout.owner, "severity": found.severity or kind.severity, "stage": stage}
             yield name, labels, {"summary": found.summary, "description": found.description, "value": found.value}, found.since
 
 
 def _rolled_back(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:  # noqa: ARG001 (the shape of a finder)
     position = state.position
-    if position is None or position.phase not in {Phase.ROLLED_BACK, Phase.FROZEN}:
+    if position is None or position.phase not in {Phase.ROLLED_BACK, Phase.FROZEN} or position.rehearsing or position.code in _OWN_ALERTS:
         return None
     way = f'from "{position.origin}" to "{position.stage}"' if position.origin else f'to "{position.stage}"'
     text = f"{position.why}{_asked(position)}. It is not promoted again until somebody resumes it with a reason."
@@ -155,12 +157,50 @@ def _rollback_failed(rollout: Rollout, state: State, judgement: Judgement) -> Fi
 
 def _drift(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:
     if state.drift not in _DRIFTS:
-        return None
+        return _drifted(rollout, state.position)
     where = judgement.whereabouts
     keys = "; ".join(f"{key} is {_show(actual)}, expected {_show(expected)}" for key, (expected, actual) in sorted((where.keys or {}).items()))
     summary = f"the flags of {rollout.name} are {_DRIFTS[state.drift]} than the record says"
     there = f'They are those of stage "{where.stage.name}".' if where.stage else "They are those of no stage."
-    return Finding(state.drift_since or judgement.at, keys, summary, f"{keys}. {there} rollbackd did not set them so.")
+    severity = "critical" if state.drift is Drift.HIGHER else ""
+    return Finding(state.drift_since or judgement.at, keys, summary, f"{keys}. {there} rollbackd did not set them so.", severity)
+
+
+def _drifted(rollout: Rollout, position: Position | None) -> Finding | None:
+    """Drift that was dealt with stays an alert until a person has looked at it: somebody went around the guard."""
+    if position is None or position.code != Code.DRIFT or position.phase not in {Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.HELD, Phase.FAILED}:
+        return None
+    raised = position.phase is not Phase.HELD
+    done = "taken back to" if raised else "left at"
+    summary = f'somebody else changed the flags of {rollout.name}; they were {done} "{position.goal}"'
+    text = f"{position.why}. It goes no further up until somebody resumes it with a reason."
+    return Finding(position.since or position.entered, position.why, summary, text, "critical" if raised else "")
+
+
+def _degraded(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:
+    position = state.position
+    if position is None or not position.degraded:
+        return None
+    flags = ", ".join(f"{key} is {_show(value)}" for key, value in sorted(position.degraded.items()))
+    text = f"{flags}, whatever its stage says. It stays so, and is not promoted, until somebody restores it with a reason."
+    return Finding(position.open.at if position.open else judgement.at, flags, f"{rollout.name} is degraded: {flags}", text)
+
+
+def _broken_glass(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:  # noqa: ARG001 (the shape of a finder)
+    position = state.position
+    if position is None or not (position.broken_glass or (position.open and position.open.code == Code.BREAK_GLASS)):
+        return None
+    who = position.broken_glass or position.why
+    summary = f'{rollout.name} was promoted to "{position.goal}" past everything that it asks for'
+    return Finding(position.entered, who, summary, f"{who}. It stays marked so on record for ever; this alert ends with the stage.")
+
+
+def _rehearsal_failed(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:  # noqa: ARG001 (the shape of a finder)
+    position = state.position
+    if position is None or position.code != Code.REHEARSAL or position.rehearsing or position.phase not in {Phase.ROLLED_BACK, Phase.HELD}:
+        return None
+    text = f'{position.why}. It stays at "{position.stage}" until somebody resumes it with a reason.'
+    return Finding(position.since or position.entered, position.why, f"the rehearsal of a rollback of {rollout.name} failed", text)
 
 
 def _blind(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:
@@ -197,20 +237,28 @@ def _ready(rollout: Rollout, state: State, judgement: Judgement) -> Finding | No
     following = next((stage for stage in rollout.stages if stage.number == _number(rollout, position) + 1), None)
     to = f' to "{following.name}"' if following else ""
     value = f'soaked {format_duration(state.soaked)} at "{position.stage}"'
-    text = f"{value}, and each of its {len(judgement.gates)} gates passes. It is promoted when somebody promotes it."
-    return Finding(position.since or position.entered, value, f"{rollout.name} may be promoted{to}", text)
+    missing = "; ".join(reason.sentence for reason in judgement.blockers)
+    waits = f"What is missing: {missing}." if missing else "It is promoted when somebody promotes it."
+    text = f"{value}, and each of its {len(judgement.gates)} gates passes. {waits}"
+    summary = f"{rollout.name} has earned its promotion{to}" if missing else f"{rollout.name} may be promoted{to}"
+    return Finding(position.since or position.entered, value, summary, text)
 
 
 ROLLOUT_ALERTS: dict[str, RolloutAlert] = {
     "RolloutRolledBack": RolloutAlert("critical", "the rollout was taken back, and nobody has resumed it yet", _rolled_back),
     "RolloutRollbackFailed": RolloutAlert("critical", "a rollback is due and the flags could not be set; it is tried again", _rollback_failed),
     "RolloutBlind": RolloutAlert("critical", "triggers that are armed could not see for longer than `max_gap`", _blind),
-    "RolloutDrift": RolloutAlert("warning", "the flags are not those of the stage on record", _drift),
+    "RolloutDrift": RolloutAlert("warning", "somebody else changed the flags (critical: raised them), and nobody has looked at it yet", _drift),
+    "RolloutBreakGlass": RolloutAlert("critical", "the present stage was promoted to past everything that it asks for", _broken_glass),
+    "RolloutRehearsalFailed": RolloutAlert("critical", "a rehearsed rollback did not pass, and the way up is closed", _rehearsal_failed),
+    "RolloutDegraded": RolloutAlert("warning", "a trigger set flags to a lesser service, and nobody has restored them", _degraded),
     "RolloutHeld": RolloutAlert("warning", "somebody or something stopped the way up, or the flags cannot be read", _held),
-    "RolloutReady": RolloutAlert("info", "soaked, and every gate passes: a person may promote it", _ready),
+    "RolloutReady": RolloutAlert("info", "soaked, and every gate passes: people may promote it, or owe it something", _ready),
 }
 """Every alert about a rollout itself, by name."""
 
+_OWN_ALERTS = {Code.DRIFT, Code.REHEARSAL}
+"""Why flags were taken back for a reason that has an alert of its own."""
 _DRIFTS = {Drift.LOWER: "lower", Drift.HIGHER: "higher", Drift.OTHER: "other"}
 
 
@@ -226,7 +274,7 @@ def _number(rollout: Rollout, position: Position) -> int:
     return stage.number if stage else 0
 
 
-def _show(value: Scalar) -> str:
+def _show(value: FlagValue) -> str:
     """A flag's value with its type visible. Only keys that the rule file names come here."""
     text = "missing" if value is None else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

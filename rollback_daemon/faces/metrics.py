@@ -14,8 +14,10 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from rollback_daemon import __version__
+from rollback_daemon.judge import readiness
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.position import Open
+from rollback_daemon.judge.reasons import Outcome
 from rollback_daemon.judge.state import TriggerJudgement
 from rollback_daemon.judge.transitions import Event, Kind, Phase
 from rollback_daemon.judge.trigger import TriggerPhase
@@ -170,6 +172,12 @@ def _families() -> list[tuple[GaugeMetricFamily, Samples]]:
         gauge("trigger_armed", "1 when the trigger may act at the present stage.", ["alert"], _armed),
         gauge("gate_passing", "1 when the gate passes, 0 when it is violated; absent while unknown.", ["gate"], _gates),
         gauge("drift", "1 when the flags are not those of the stage on record.", [], _drift),
+        gauge("degraded", "1 when flags are set to a lesser service than their stage's.", [], _degraded),
+        gauge("break_glass", "1 when the present stage was promoted to past everything that it asks for.", [], _broken_glass),
+        gauge("soaked_seconds", "Time earned at the present stage.", [], lambda watch: iter([([], watch.state.soaked.total_seconds())])),
+        gauge("readiness_score", "Points of the scorecard for the next promotion, of 100.", [], _score),
+        gauge("check_passing", "1 when what the next promotion asks for is there, 0 when it is not; absent while unknown.", ["check"], _checks),
+        gauge("baseline_value", "Captured baseline of a signal that has one series.", ["signal"], _baselines),
         gauge("blind", "1 when an armed trigger has been unable to see for max_gap.", [], lambda watch: iter([([], float(watch.state.blind))])),
     ]
 
@@ -248,3 +256,34 @@ def _gates(watch: Watch) -> Iterator[tuple[list[str], float]]:
 
 def _drift(watch: Watch) -> Iterator[tuple[list[str], float]]:
     yield [], float(watch.state.drift in {Drift.LOWER, Drift.HIGHER, Drift.OTHER})
+
+
+def _degraded(watch: Watch) -> Iterator[tuple[list[str], float]]:
+    position = watch.state.position
+    yield [], float(bool(position and position.degraded))
+
+
+def _broken_glass(watch: Watch) -> Iterator[tuple[list[str], float]]:
+    position = watch.state.position
+    yield [], float(bool(position and position.broken_glass))
+
+
+def _score(watch: Watch) -> Iterator[tuple[list[str], float]]:
+    if watch.judgement is not None:
+        yield [], readiness.score(watch.rollout, watch.judgement.checks).points
+
+
+def _checks(watch: Watch) -> Iterator[tuple[list[str], float]]:
+    worst: dict[str, Outcome] = {}
+    for check in watch.judgement.checks if watch.judgement else ():
+        if worst.get(check.name) is not Outcome.FAIL:
+            worst[check.name] = check.outcome if check.outcome is not Outcome.PASS else worst.get(check.name, Outcome.PASS)
+    for name, outcome in worst.items():
+        if outcome is not Outcome.UNKNOWN:
+            yield [name], float(outcome is Outcome.PASS)
+
+
+def _baselines(watch: Watch) -> Iterator[tuple[list[str], float]]:
+    for name, series in watch.state.dossier.bases.items():
+        if len(series) == 1:
+            yield [name], next(iter(series.values()))

@@ -9,14 +9,16 @@ from typing import Any
 
 from rollback_daemon.durations import format_coarse, format_duration, format_number
 from rollback_daemon.journal.journal import Record
+from rollback_daemon.judge import readiness
 from rollback_daemon.judge.act import sentence
+from rollback_daemon.judge.dossier import Proposal
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.gates import gate_sentence
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.state import GateJudgement, TriggerJudgement
 from rollback_daemon.judge.transitions import Phase
 from rollback_daemon.judge.trigger import Active, TriggerPhase
-from rollback_daemon.rules.model import Condition
+from rollback_daemon.rules.model import Condition, Stage
 from rollback_daemon.rules.reading import Health, Reading, Verdict
 from rollback_daemon.signals.observation import Labels, NoData, Value, show_labels
 from rollback_daemon.watch import Watch
@@ -40,6 +42,8 @@ def summary(watch: Watch) -> dict[str, Any]:
         "why": position.why if position else "its flags have not been read yet",
         "blind": state.blind,
         "drift": state.drift,
+        "degraded": dict(position.degraded) if position else {},
+        "broken_glass": position.broken_glass if position else "",
         "firing": [one.trigger.name for one in judgement.triggers if one.state.phase is TriggerPhase.FIRING] if judgement else [],
         "pending": [one.trigger.name for one in judgement.triggers if one.state.phase is TriggerPhase.PENDING] if judgement else [],
         "evaluated_at": _time(judgement.at if judgement else None),
@@ -60,15 +64,53 @@ def explanation(watch: Watch) -> dict[str, Any]:
         "entered": _time(position.entered if position else None),
         "soaked": format_coarse(state.soaked),
         "stages": [
-            {"stage": stage.name, "exposure": stage.exposure, "soak": format_duration(stage.soak), "flags": dict(stage.flags)}
+            {
+                "stage": stage.name,
+                "exposure": stage.exposure,
+                "soak": format_duration(stage.soak),
+                "flags": dict(stage.flags),
+                "requires": list(_required(stage)),
+                "promote": "automatic" if stage.automatic else "manual",
+            }
             for stage in rollout.stages
         ],
         "transition": _open(position),
         "triggers": [_trigger(one, judgement.at) for one in judgement.triggers] if judgement else [],
         "gates": [_gate(one) for one in judgement.gates] if judgement else [],
+        "proposal": _proposal(state.dossier.proposal),
+        "baselines": {name: [{"labels": dict(labels), "value": value} for labels, value in one.items()] for name, one in state.dossier.bases.items()},
         "warnings": list(_warnings(watch)),
         "blockers": [{"code": one.code, "unknown": one.code.unknown, "sentence": one.sentence} for one in judgement.blockers] if judgement else [],
     }
+
+
+def scorecard(watch: Watch) -> dict[str, Any]:
+    """The compliance report of one rollout: every check of the next promotion with its evidence, and the score that they come to."""
+    rollout, judgement = watch.rollout, watch.judgement
+    position = watch.state.position
+    stage = rollout.stage(position.stage) if position else None
+    following = rollout.above(stage) if stage else None
+    checks = judgement.checks if judgement else ()
+    card = readiness.score(rollout, checks) if judgement else None
+    return {
+        "rollout": rollout.name,
+        "stage": stage.name if stage else None,
+        "to": following.name if following else None,
+        "at": _time(judgement.at if judgement else None),
+        "points": card.points if card else None,
+        "verdict": card.verdict if card else None,
+        "unsure": card.unsure if card else True,
+        "go": rollout.scoring.go,
+        "monitor": rollout.scoring.monitor,
+        "lines": [_line(one) for one in card.lines] if card else [],
+        "checks": [
+            {"check": one.name, "outcome": one.outcome, "code": one.code, "blocking": one.blocking, "evidence": one.evidence} for one in checks
+        ],
+    }
+
+
+def _line(one: readiness.Line) -> dict[str, Any]:
+    return {"part": one.part, "check": one.check, "worth": round(one.worth, 2), "has": round(one.has, 2), "outcome": one.outcome}
 
 
 def what_next(watch: Watch) -> str:
@@ -97,6 +139,8 @@ def _next(watch: Watch) -> str:
         return f"{position.open.kind} to {position.open.target} is under way" + (
             f"; it failed so far: {position.open.failure}" if position.open.failure else ""
         )
+    if position.rehearsing is not None:
+        return f"a rollback is being rehearsed; {position.rehearsing.stage} follows when its steps have passed"
     if position.phase in {Phase.ROLLED_BACK, Phase.HELD, Phase.FROZEN}:
         return "stays until a person resumes it with a reason"
     if judgement is None:
@@ -110,6 +154,45 @@ def _next(watch: Watch) -> str:
     return f"may be promoted to {following} by a person"
 
 
+def _required(stage: Stage) -> Iterator[str]:
+    """What a stage asks for before it is climbed to, in words."""
+    requires = stage.requires
+    yield from (f"checkpoint {name}" for name in requires.checkpoints)
+    yield from (f"evidence {one.name}" for one in requires.evidence)
+    if requires.rehearsal is not None:
+        yield f"a rehearsal within {format_duration(requires.rehearsal)}"
+    if requires.approvals is not None:
+        yield f"approvals: {requires.approvals}"
+
+
+def _proposal(proposal: Proposal | None) -> dict[str, Any] | None:
+    """The vote that is open."""
+    if proposal is None:
+        return None
+    return {
+        "id": proposal.id,
+        "by": proposal.by,
+        "why": proposal.why,
+        "to": proposal.target,
+        "at": _time(proposal.at),
+        "expires": _time(proposal.expires),
+        "roles": list(proposal.roles),
+        "needed": proposal.needed,
+        "votes": [
+            {
+                "by": vote.by,
+                "role": vote.role,
+                "decision": "GO" if vote.go else "NO-GO",
+                "why": vote.why,
+                "at": _time(vote.at),
+                "conditions": list(vote.conditions),
+                "resolved": vote.resolved,
+            }
+            for vote in proposal.votes
+        ],
+    }
+
+
 def event(record: Record) -> dict[str, Any]:
     """One record of the journal."""
     return {"seq": record.seq, "at": _time(record.at), "rollout": record.rollout, "event": record.kind, **record.body}
@@ -118,7 +201,7 @@ def event(record: Record) -> dict[str, Any]:
 def _warnings(watch: Watch) -> Iterator[dict[str, str]]:
     """What the server said beside good answers: that they are partial, or that a query is not what it seems."""
     observations = watch.observations[1] if watch.observations else {}
-    for query in dict.fromkeys(watch.rollout.questions()):
+    for query in dict.fromkeys(observations):
         seen = observations.get(query)
         if isinstance(seen, (Value, NoData)):
             yield from ({"query": query, "warning": text} for text in seen.warnings)
@@ -219,6 +302,8 @@ def _gate(judged: GateJudgement) -> dict[str, Any]:
         "verdict": {Verdict.CLEAR: "passes", Verdict.BREACHED: "violated", Verdict.UNKNOWN: "unknown"}[judged.verdict],
         "value": judged.value,
         "condition": str(judged.gate.condition),
+        "applies": judged.applies,
+        "blocking": judged.gate.blocking,
         "sentence": gate_sentence(judged),
     }
 

@@ -105,6 +105,11 @@ class Journal:
         database = Database(url, busy_timeout)
         return cls(database, Spill(database.path), last_resort=last_resort, observe=observe)
 
+    @property
+    def file(self) -> Path:
+        """Where the database is."""
+        return self._database.path
+
     def append(self, rollout: str, kind: str, body: Mapping[str, Any], at: datetime) -> Record:
         """Add a record: committed and on the disk when this returns.
 

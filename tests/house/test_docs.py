@@ -71,6 +71,7 @@ def test_every_shell_example_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", [line for document in DOCUMENTS for block in blocks(document, "console") for line in block.splitlines()])
 def test_every_command_shown_is_one_that_the_command_line_understands(line: str, tmp_path: Path) -> None:
     """Without a daemon, a verb that was understood ends with 3 ("could not tell"), or 2 with a missing file; a misspelt one says "No such"."""
+    (tmp_path / "soak.json").write_text("{}")  # what the examples hand in
     arguments = shlex.split(line.removeprefix("$ "))
     assert arguments[0] == "rollbackd"
     more = [] if arguments[1] == "run" else ["--url", "http://127.0.0.1:9"]

@@ -70,7 +70,7 @@ def ladder(flags: Path, command: Command | None = None) -> Rollout:
         max_gap=3 * SECOND,
         flags=FlagSettings("dotenv", str(flags), 3, command),
         stages=tuple(stages),
-        gates=(Gate("Errors", ERRORS, Condition(Op.BELOW, 0.5)),),
+        gates=(Gate("Errors", ERRORS, Condition(Op.BELOW, 0.5), frozenset(SHARES)),),
         triggers=(
             Trigger("ErrorsHigh", Threshold(ERRORS, Condition(Op.ABOVE, 0.5)), ABOVE),
             Trigger("LatencyHigh", Threshold(LATENCY, Condition(Op.ABOVE, 0.5)), ABOVE, Action(ActionKind.ROLLBACK, "baseline"), 3 * SECOND),

@@ -6,7 +6,8 @@ Exit codes: 0 yes or done, 1 no or refused, 2 usage or configuration, 3 could no
 import typer
 
 from rollback_daemon import __version__
-from rollback_daemon.faces.cli import changing, files, reading, serve
+from rollback_daemon.faces.cli import before, changing, files, reading, serve, voting
+from rollback_daemon.faces.cli.client import with_login
 
 app = typer.Typer(
     name="rollbackd",
@@ -28,9 +29,9 @@ def _root(version: bool = typer.Option(False, "--version", callback=_version, is
     """Takes a feature-flag rollout back when Prometheus says it hurts."""
 
 
-for family in (serve, files, reading, changing):
+for family in (serve, files, before, reading, changing, voting):
     for verb in family.VERBS:
-        app.command(verb.__name__)(verb)
+        app.command(verb.__name__)(with_login(verb))
 
 
 def main() -> None:

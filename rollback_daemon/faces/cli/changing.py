@@ -1,4 +1,7 @@
-"""Verbs that change something through a running daemon: `promote`, `rollback`, `hold`, `resume`. Each takes a reason, which goes on record."""
+"""Verbs that change flags or the way up through a running daemon: `promote`, `rollback`, `restore`, `rehearse`, `hold`, `resume`.
+
+Each takes a reason, which goes on record. Must not live here: what people say before a promotion (`voting`).
+"""
 
 import time
 from typing import Annotated, Any
@@ -12,9 +15,16 @@ REASON = Annotated[str, typer.Option("--reason", help="Why; it goes on record.")
 WAIT = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until the flags are read back; 0 returns at once.")]
 
 
-def promote(rollout: ROLLOUT, reason: REASON, wait: WAIT = 60, url: URL = DEFAULT_URL, output: FORMAT = Format.TABLE) -> None:
+def promote(
+    rollout: ROLLOUT,
+    reason: REASON,
+    break_glass: Annotated[bool, typer.Option("--break-glass", help="Past everything that the stage asks for, for a role that may.")] = False,
+    wait: WAIT = 60,
+    url: URL = DEFAULT_URL,
+    output: FORMAT = Format.TABLE,
+) -> None:
     """Raise a rollout to its next stage, if nothing blocks it."""
-    _transition(url, rollout, "promote", {"reason": reason}, wait, output)
+    _transition(url, rollout, "promote", {"reason": reason, "break_glass": break_glass}, wait, output)
 
 
 def rollback(
@@ -27,6 +37,34 @@ def rollback(
 ) -> None:
     """Take a rollout back to a lower stage, at once."""
     _transition(url, rollout, "rollback", {"reason": reason, "to": to}, wait, output)
+
+
+def restore(rollout: ROLLOUT, reason: REASON, wait: WAIT = 60, url: URL = DEFAULT_URL, output: FORMAT = Format.TABLE) -> None:
+    """End a degradation: the flags that it set go back to those of the stage."""
+    _transition(url, rollout, "restore", {"reason": reason}, wait, output)
+
+
+def rehearse(
+    rollout: ROLLOUT,
+    reason: REASON,
+    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until it has ended; 0 returns at once.")] = 600,
+    url: URL = DEFAULT_URL,
+    output: FORMAT = Format.TABLE,
+) -> None:
+    """Roll back for practice, run the steps of the rule file, and come back up if they pass."""
+    started = call("POST", url, path_of(rollout, "rehearse"), {"reason": reason})
+    deadline = time.monotonic() + wait
+    while wait:
+        events = call("GET", url, path_of(rollout, "history"), limit=200)
+        ended = next((one for one in events if one["event"] == "rehearsed" and one["id"] == started["transition"]), None)
+        if ended is not None and not ended["passed"]:
+            fail(ended["why"], NO)
+        if ended is not None:
+            break
+        if time.monotonic() > deadline:
+            fail(f"the rehearsal has not ended after {wait:g} s; it goes on, see `rollbackd history {rollout}`", UNKNOWN)
+        time.sleep(0.1)
+    _show(call("GET", url, path_of(rollout)) if wait else started, output)
 
 
 def hold(rollout: ROLLOUT, reason: REASON, url: URL = DEFAULT_URL, output: FORMAT = Format.TABLE) -> None:
@@ -79,4 +117,4 @@ def _show(found: dict[str, Any], output: Format) -> None:
     show.console().print(show.statuses([show.clean(found)]))
 
 
-VERBS = (promote, rollback, hold, resume)
+VERBS = (promote, rollback, restore, rehearse, hold, resume)

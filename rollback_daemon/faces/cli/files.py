@@ -27,7 +27,7 @@ def schema(subject: Annotated[Subject, typer.Argument(help="Of a rule file, or o
 
 
 def check(
-    paths: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Rule files, or configurations (with the rule files that they name).")],
+    paths: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Rule files, configurations (with their rule files), web configurations.")],
     prometheus: Annotated[str, typer.Option("--prometheus", help="Also ask this server whether it understands every query.")] = "",
     output: FORMAT = Format.TABLE,
 ) -> None:
@@ -64,6 +64,8 @@ def check(
         ]
         print_json({"ok": True, "rollouts": found})
         return
+    if not rollouts:
+        typer.echo("ok")
     for one in rollouts:
         ladder = " > ".join(stage.name for stage in one.stages)
         typer.echo(f"{one.file}: ok: {one.name}: {ladder}; gates: {len(one.gates)}, triggers: {len(one.triggers)}")
@@ -76,6 +78,7 @@ def check(
 def _rollouts(paths: list[Path]) -> list[Any]:
     from rollback_daemon import config, documents
     from rollback_daemon.errors import ConfigurationError, Problem
+    from rollback_daemon.faces.http import web_config
     from rollback_daemon.rules.load import load_all
 
     rules: list[Path] = []
@@ -86,6 +89,8 @@ def _rollouts(paths: list[Path]) -> list[Any]:
             value = documents.read(path).value
             if isinstance(value, dict) and ("rule_files" in value or "prometheus" in value):
                 rollouts += config.load(path).rollouts
+            elif isinstance(value, dict) and web_config.KEYS & value.keys():
+                web_config.read(str(path))
             else:
                 rules.append(path)
         except ConfigurationError as error:

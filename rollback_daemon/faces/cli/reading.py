@@ -1,12 +1,29 @@
-"""Verbs that read from a running daemon: `status`, `explain`, `history`."""
+"""Verbs that read from a running daemon: `status`, `explain`, `history`, `scorecard`, `report`."""
 
-from typing import Annotated
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from rollback_daemon.faces.cli.client import DEFAULT_URL, FORMAT, URL, Format, call, path_of, print_json
+from rollback_daemon.faces.cli.client import DEFAULT_URL, FORMAT, NO, UNKNOWN, URL, USAGE, Format, call, fail, path_of, print_json
 
 ROLLOUT = Annotated[str, typer.Argument(help="The rollout's name.")]
+
+
+class CardFormat(StrEnum):
+    """How a scorecard is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+class ReportFormat(StrEnum):
+    """How a report is written."""
+
+    MARKDOWN = "markdown"
+    JSON = "json"
 
 
 def status(
@@ -37,18 +54,80 @@ def explain(rollout: ROLLOUT, url: URL = DEFAULT_URL, output: FORMAT = Format.TA
 
 def history(
     rollout: ROLLOUT,
+    stage: Annotated[str | None, typer.Option("--stage", help="Only what led to this stage or is about it: its name, or its exposure.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many of the newest events.")] = 100,
     url: URL = DEFAULT_URL,
     output: FORMAT = Format.TABLE,
 ) -> None:
     """What happened to a rollout, oldest first: who or what, when, and why."""
-    found = call("GET", url, path_of(rollout, "history"), limit=limit)
+    found = call("GET", url, path_of(rollout, "history"), limit=limit, stage=stage)
     if output is Format.JSON:
         print_json(found)
         return
-    from rollback_daemon.faces.cli import show
+    from rollback_daemon.faces.cli import show, show_record
 
-    show.console().print(show.history(show.clean(found)))
+    show.console().print(show_record.history(show.clean(found)))
 
 
-VERBS = (status, explain, history)
+def scorecard(
+    rollout: ROLLOUT,
+    url: URL = DEFAULT_URL,
+    output: Annotated[CardFormat, typer.Option("--format", help="For people, for programs, or for a document.")] = CardFormat.TABLE,
+) -> None:
+    """What the next promotion asks for, check by check, and the score: 0 it may go on, 1 it may not, 3 only what is unknown stands between."""
+    found = call("GET", url, path_of(rollout, "scorecard"))
+    if output is CardFormat.JSON:
+        print_json(found)
+    elif output is CardFormat.MARKDOWN:
+        from rollback_daemon.governance.markdown import scorecard_markdown
+
+        typer.echo(scorecard_markdown(found), nl=False)
+    else:
+        from rollback_daemon.faces.cli import show, show_record
+
+        show_record.scorecard(show.console(), show.clean(found))
+    if code := _exit_code(found):
+        raise typer.Exit(code)
+
+
+def _exit_code(card: dict[str, Any]) -> int:
+    against = {one["outcome"] for one in card["checks"] if one["blocking"]}
+    refused = card["verdict"] == "NO-GO" and not card["unsure"]
+    if "fail" in against or refused:
+        return NO
+    return UNKNOWN if "unknown" in against or card["verdict"] in {None, "NO-GO"} else 0
+
+
+def report(
+    rollout: ROLLOUT,
+    url: URL = DEFAULT_URL,
+    output: Annotated[ReportFormat, typer.Option("--format", help="For people, or for programs.")] = ReportFormat.MARKDOWN,
+    file: Annotated[Path | None, typer.Option("--output", help="Where to write it; standard output when left out.")] = None,
+) -> None:
+    """The record of a rollout for an audit: who raised it, on whose word, what spoke against it, and what took it back."""
+    found = call("GET", url, path_of(rollout, "report"))
+    if output is ReportFormat.JSON and file is None:
+        print_json(found)
+        return
+    if output is ReportFormat.JSON:
+        import json
+
+        text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    else:
+        from rollback_daemon.governance.markdown import markdown
+
+        text = markdown(found)
+    if file is None:
+        typer.echo(text, nl=False)
+    else:
+        _write(file, text)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        fail(f"{file} cannot be written: {(error.strerror or 'no reason given').lower()}", USAGE)
+
+
+VERBS = (status, explain, history, scorecard, report)

@@ -25,7 +25,8 @@ class Server:
         """Raise ConfigurationError with every query that this server's own parser objects to, though ours did not."""
         found: list[Problem] = []
         for rollout in rollouts:
-            for query in dict.fromkeys(rollout.questions()):
+            queries = (one for one in rollout.questions() if not one.startswith(("http://", "https://")))  # endpoints are none
+            for query in dict.fromkeys(queries):
                 said = self._get("format_query", query=query)
                 if said.get("status") != "success":
                     found.append(Problem(rollout.file, 0, 0, "", f"Prometheus at {self._url} does not understand {query}: {said.get('error')}"))

@@ -1,7 +1,10 @@
-"""How results look at a terminal; the same without colours in a file. Tables by rich."""
+"""How results look at a terminal; the same without colours in a file. Tables by rich.
+
+Lives here: the present of a rollout, and what every verb prints with. Must not live here: what happened to it (`show_record`).
+"""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -24,6 +27,11 @@ _COLOURS = {
     "ready": "green",
     "complete": "green",
     "passes": "green",
+    "pass": "green",
+    "fail": "bold red",
+    "GO": "green",
+    "GO with monitoring": "yellow",
+    "NO-GO": "bold red",
 }
 
 
@@ -92,67 +100,35 @@ def word_firing(name: str) -> str:
     return f"[bold red]{escape(name)}[/]"
 
 
-def history(events: Sequence[dict[str, Any]]) -> Table:
-    """What happened, a line each."""
-    return table(
-        ["AT", "EVENT", "WHAT", "BY"], [[clock(one["at"]), escape(one["event"]), escape(told(one)), escape(one.get("by", ""))] for one in events]
-    )
-
-
-def told(event: dict[str, Any]) -> str:
-    """One event of the journal as a sentence."""
-    return _TOLD.get(event["event"], _why)(event)
-
-
-def _why(event: dict[str, Any]) -> str:
-    why = event.get("why") or ""
-    return "; ".join(why) if isinstance(why, list) else str(why)
-
-
-def _trigger(event: dict[str, Any]) -> str:
-    labels = ", ".join(f'{name}="{value}"' for name, value in event["labels"].items())
-    value = "no data" if event["value"] is None else f"{event['value']:.6g}" if isinstance(event["value"], (int, float)) else event["value"]
-    limit = f"limit {event['limit']}" if event["phase"] == "inactive" else event["limit"]
-    return f"{event['alert']}{'{' + labels + '}' if labels else ''} {event['phase']} ({value} {limit})"
-
-
-def _flags(event: dict[str, Any]) -> str:
-    before = event["before"]
-    changes = ", ".join(f"{key}: {_value(before.get(key))} -> {_value(value)}" for key, value in event["after"].items())
-    return f"{changes}; backup {event['backup']}" if event["backup"] else changes
-
-
-def _value(value: Any) -> str:
+def flag_value(value: Any) -> str:
+    """The value of a flag, as people write it."""
     return "absent" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-_TOLD: dict[str, Callable[[dict[str, Any]], str]] = {
-    "adopted": lambda one: f"found at {one['stage']}; {one['why']}",
-    "intended": lambda one: f"{one['kind']} {one['from']} -> {one['to']} [{one['id']}]: {_why(one)}",
-    "applied": _flags,
-    "ran": lambda one: f"{' '.join(one['command'])} in {one['seconds']} s" + (f": {one['error']}" if one["error"] else ""),
-    "attempted": lambda one: f"{one['kind']} failed ({one['outcome']}), try {one['attempt']}: {one['error']}",
-    "done": lambda one: f"{one['kind']} {one['from']} -> {one['to']} [{one['id']}]: flags read back",
-    "abandoned": lambda one: f"{one['kind']} {one['from']} -> {one['to']} [{one['id']}] given up: {_why(one)}",
-    "trigger": _trigger,
-    "sight": lambda one: f"blind: {_why(one)}" if one["blind"] else "sees again",
-    "drift": lambda one: "the flags are those on record" if one["drift"] == "none" else f"{one['drift']}: {_drift(one)}",
-    "observed": lambda one: f"would {one['would']}: {_why(one)}",
-    "configured": lambda one: f"rules of {one['file']} ({one['sha256'][:12]}): {'; '.join(one['rules'])}",
-    "refused": lambda one: f"{one['request']} ({one['reason']}): {_why(one)}",
-    "ready": lambda one: f"{one['stage']} is soaked and every gate passes",
-    "unready": lambda one: f"{one['stage']} is no longer ready: {_why(one)}",
-    "completed": lambda one: f"{one['stage']} is soaked; the rollout is complete",
-}
-
-
-def _drift(event: dict[str, Any]) -> str:
-    changed = [f"{key} is {_value(one['actual'])}, should be {_value(one['expected'])}" for key, one in event["keys"].items()]
-    return ", ".join(changed) or event["why"]
 
 
 def explain(out: Console, one: dict[str, Any]) -> None:
     """One rollout in full."""
+    _standing(out, one)
+    for trigger in one["triggers"]:
+        _explain_trigger(out, trigger)
+    if one["gates"]:
+        out.print("[bold]gates[/]")
+        for gate in one["gates"]:
+            out.print(f"  {word(gate['verdict']):<9} {escape(gate['sentence'])}" + ("" if gate["blocking"] else "  (blocks nothing)"))
+    _explain_baselines(out, one["baselines"])
+    if one["warnings"]:
+        out.print("[bold]what the server remarks[/]")
+        for said in one["warnings"]:
+            out.print(f"  {escape(said['query'])}: {escape(said['warning'])}")
+    if one["proposal"]:
+        _explain_proposal(out, one["proposal"])
+    if one["blockers"]:
+        out.print("[bold]what blocks a promotion[/]")
+        for blocker in one["blockers"]:
+            out.print(f"  {'?' if blocker['unknown'] else '-'} {escape(blocker['sentence'])}")
+
+
+def _standing(out: Console, one: dict[str, Any]) -> None:
+    """Where it stands, and what it stands on."""
     out.print(
         f"[bold]{escape(one['rollout'])}[/]  {word(one['phase'])} at [bold]{escape(one['stage'] or '-')}[/], {share(one['exposure'])} exposed", end=""
     )
@@ -161,7 +137,16 @@ def explain(out: Console, one: dict[str, Any]) -> None:
         out.print(f"  {name:<9}{escape(text or '-')}")
     ladder = [f"[reverse]{escape(stage['stage'])}[/]" if stage["stage"] == one["stage"] else escape(stage["stage"]) for stage in one["stages"]]
     out.print(f"  ladder   {' > '.join(ladder)}   soaked {one['soaked']}")
+    for stage in one["stages"]:
+        if stage["requires"]:
+            itself = ", climbed to by itself" if stage["promote"] == "automatic" else ""
+            out.print(f"  {escape(stage['stage'])} asks for {escape('; '.join(stage['requires']))}{itself}")
     out.print(f"  flags    {escape(one['flags']['place'])}" + _differing(one["flags"]))
+    if one["broken_glass"]:
+        out.print(f"  [bold red]BREAK-GLASS[/]  it came to this stage past everything: {escape(one['broken_glass'])}")
+    if one["degraded"]:
+        lesser = ", ".join(f"{key} is {flag_value(value)}" for key, value in one["degraded"].items())
+        out.print(f"  [yellow]degraded[/]  {escape(lesser)}, until somebody restores it")
     if one["transition"]:
         opened = one["transition"]
         out.print(
@@ -169,26 +154,38 @@ def explain(out: Console, one: dict[str, Any]) -> None:
             + (f": {escape(opened['failure'])}" if opened["failure"] else "")
         )
     out.print()
-    for trigger in one["triggers"]:
-        _explain_trigger(out, trigger)
-    if one["gates"]:
-        out.print("[bold]gates[/]")
-        for gate in one["gates"]:
-            out.print(f"  {word(gate['verdict']):<9} {escape(gate['sentence'])}")
-    if one["warnings"]:
-        out.print("[bold]what the server remarks[/]")
-        for said in one["warnings"]:
-            out.print(f"  {escape(said['query'])}: {escape(said['warning'])}")
-    if one["blockers"]:
-        out.print("[bold]what blocks a promotion[/]")
-        for blocker in one["blockers"]:
-            out.print(f"  {'?' if blocker['unknown'] else '-'} {escape(blocker['sentence'])}")
+
+
+def _explain_baselines(out: Console, baselines: dict[str, Any]) -> None:
+    """What relative limits are held against at this stage."""
+    if baselines:
+        out.print("[bold]baselines of this stage[/]")
+        for name, series in baselines.items():
+            out.print(f"  {escape(name)}  {escape(', '.join(map(_base, series)))}")
+
+
+def _base(series: dict[str, Any]) -> str:
+    labels = ", ".join(f'{name}="{value}"' for name, value in series["labels"].items())
+    value = f"{series['value']:.6g}" if isinstance(series["value"], (int, float)) else series["value"]
+    return f"{{{labels}}} {value}" if labels else str(value)
+
+
+def _explain_proposal(out: Console, one: dict[str, Any]) -> None:
+    """The vote that is open."""
+    asked = f"{one['needed']} of {', '.join(one['roles'])} until {clock(one['expires'])}"
+    out.print(f"[bold]put to the vote[/]  {escape(one['to'])}, by {escape(one['by'])}: {escape(one['why'])}  ({escape(asked)})")
+    for vote in one["votes"]:
+        conditions = f"; on condition: {', '.join(vote['conditions'])}" if vote["conditions"] else ""
+        resolved = f"; resolved by {vote['resolved']}" if vote["resolved"] else ""
+        out.print(f"  {word(vote['decision'])}  {escape(vote['by'])} as {escape(vote['role'])}: {escape(vote['why'] + conditions + resolved)}")
+    if not one["votes"]:
+        out.print("  nobody has voted yet")
 
 
 def _differing(flags: dict[str, Any]) -> str:
     if flags["unreadable"]:
         return f"  [red]cannot be read: {escape(flags['unreadable'])}[/]"
-    changed = [f"{key} is {_value(one['actual'])}, should be {_value(one['expected'])}" for key, one in flags["differing"].items()]
+    changed = [f"{key} is {flag_value(one['actual'])}, should be {flag_value(one['expected'])}" for key, one in flags["differing"].items()]
     return f"  [yellow]{escape(', '.join(changed))}[/]" if changed else "  as on record"
 
 

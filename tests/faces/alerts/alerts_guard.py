@@ -8,6 +8,7 @@ from typing import Any
 from rollback_daemon.faces.alerts import Alert, active
 from rollback_daemon.flags.store import Scalar
 from rollback_daemon.judge import machine
+from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.state import Happened, Judgement, Sight, State
 from rollback_daemon.judge.transitions import Event
 from rollback_daemon.rules.load import load
@@ -55,13 +56,18 @@ class Guard:
         self.state = State()
         self.judgement: Judgement
 
+    @property
+    def position(self) -> Position:
+        assert self.state.position is not None
+        return self.state.position
+
     def see(self, seconds: float, flags: Mapping[str, Scalar] | str = CANARY, **seen: Observation) -> dict[str, Alert]:
         """One evaluation, so long after noon, of what is good unless `seen` says otherwise; the alerts after it, by name."""
         step = machine.step(self.rollout, self.state, Sight({**GOOD, **seen}, flags), at(seconds))
         self.state, self.judgement = step.state, step.judgement
         return self.alerts()
 
-    def happen(self, seconds: float, event: Event, **body: Any) -> dict[str, Alert]:
+    def happen(self, seconds: float, event: Event, /, **body: Any) -> dict[str, Alert]:
         """Something that is not the judge's doing; the alerts after it, by name."""
         self.state = machine.apply(self.state, Happened(event, body), at(seconds))
         return self.alerts()

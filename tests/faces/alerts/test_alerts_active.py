@@ -233,26 +233,90 @@ def test_a_rollback_that_fails_is_told_with_its_error_until_it_is_done(guard: Gu
     assert "RolloutRolledBack" in done
 
 
+LOOKING_ON = RULES.replace("path: flags.json}", "path: flags.json, on_drift: {raise: alert, lower: alert}}")
+
+
 @pytest.mark.parametrize(
-    ("flags", "summary", "value", "there"),
+    ("flags", "summary", "value", "there", "severity"),
     [
-        (HALF, "higher", "share is 50, expected 10", 'They are those of stage "half"'),
-        (BASELINE, "lower", "new_checkout is false, expected true; share is 0, expected 10", 'They are those of stage "baseline"'),
-        ({"new_checkout": "true", "share": 10}, "other", 'new_checkout is "true", expected true', "They are those of no stage"),
-        ({"share": 10}, "other", "new_checkout is missing, expected true", "They are those of no stage"),
+        (HALF, "higher", "share is 50, expected 10", 'They are those of stage "half"', "critical"),
+        ({"new_checkout": True, "share": 33}, "higher", "share is 33, expected 10", "They are those of no stage", "critical"),
+        (BASELINE, "lower", "new_checkout is false, expected true; share is 0, expected 10", 'They are those of stage "baseline"', "warning"),
+        ({"new_checkout": "true", "share": 10}, "other", 'new_checkout is "true", expected true', "They are those of no stage", "warning"),
+        ({"share": 10}, "other", "new_checkout is missing, expected true", "They are those of no stage", "warning"),
     ],
 )
 def test_drift_shows_the_keys_with_what_they_are_and_what_was_expected(
-    guard: Guard, flags: dict[str, str | bool | int], summary: str, value: str, there: str
+    tmp_path: Path, flags: dict[str, str | bool | int], summary: str, value: str, there: str, severity: str
 ) -> None:
+    guard = Guard(tmp_path, LOOKING_ON)
     guard.see(0)
     found = guard.see(15, flags)["RolloutDrift"]
     assert found.annotations["summary"] == f"the flags of checkout are {summary} than the record says"
     assert found.annotations["value"] == value
     assert there in found.annotations["description"]
-    assert (found.labels["stage"], found.labels["severity"], found.starts_at) == ("canary", "warning", at(15))
+    assert (found.labels["stage"], found.labels["severity"], found.starts_at) == ("canary", severity, at(15))
     assert guard.see(20, flags)["RolloutDrift"].starts_at == at(15)
-    assert "RolloutDrift" not in guard.see(30)
+    assert ("RolloutDrift" in guard.see(30)) == (summary == "other")  # that one holds the rollout, until somebody has looked at it
+
+
+def test_a_raise_that_was_taken_back_stays_an_alert_until_somebody_resumes_it(guard: Guard) -> None:
+    guard.see(0)
+    guard.see(15, HALF)
+    opened = guard.position.open
+    assert opened is not None
+    guard.happen(16, Event.DONE, **{"id": opened.id, "kind": "rollback", "from": "canary", "to": "canary"})
+    found = guard.see(30)
+    assert "RolloutRolledBack" not in found
+    assert found["RolloutDrift"].labels["severity"] == "critical"
+    assert "share: 10 -> 50" in found["RolloutDrift"].annotations["description"]
+    assert "RolloutDrift" not in guard.happen(31, Event.RESUMED, why="ann: understood", by="ann")
+
+
+def test_flags_lowered_by_hand_are_an_alert_until_somebody_resumes_it(guard: Guard) -> None:
+    guard.see(0)
+    guard.see(15, BASELINE)
+    found = guard.see(30, BASELINE)
+    assert found["RolloutDrift"].labels["severity"] == "warning"
+    assert "lowered by hand" in found["RolloutHeld"].annotations["description"]
+    assert guard.happen(31, Event.RESUMED, why="ann: understood", by="ann").keys() == set()
+
+
+def test_what_was_promoted_past_everything_is_an_alert_as_long_as_it_stays_there(guard: Guard) -> None:
+    guard.see(0)
+    intent = {"id": "1", "kind": "promote", "from": "canary", "to": "half", "flags": HALF, "why": ["ann: down"], "by": "ann", "code": "break_glass"}
+    assert "RolloutBreakGlass" in guard.happen(1, Event.INTENDED, **intent)
+    guard.happen(2, Event.DONE, **{"id": "1", "kind": "promote", "from": "canary", "to": "half"})
+    assert guard.see(15, HALF)["RolloutBreakGlass"].annotations["value"] == "ann: down"
+    guard.happen(16, Event.INTENDED, **{**intent, "id": "2", "kind": "rollback", "from": "half", "to": "canary", "flags": {}, "code": "person"})
+    guard.happen(17, Event.DONE, **{"id": "2", "kind": "rollback", "from": "half", "to": "canary"})
+    assert "RolloutBreakGlass" not in guard.see(30)
+
+
+def test_degraded_flags_are_an_alert_until_they_are_restored(guard: Guard) -> None:
+    guard.see(0)
+    body = {"id": "1", "kind": "degrade", "from": "canary", "to": "canary", "flags": {"share": 5}, "why": ["RedisDown"], "by": "rollbackd"}
+    guard.happen(1, Event.INTENDED, **body)
+    guard.happen(2, Event.DONE, **{"id": "1", "kind": "degrade", "from": "canary", "to": "canary"})
+    found = guard.see(15, {"new_checkout": True, "share": 5})
+    assert found["RolloutDegraded"].annotations["value"] == "share is 5"
+    assert "RolloutDrift" not in found
+    guard.happen(16, Event.INTENDED, **{**body, "id": "2", "kind": "restore", "flags": {"share": 10}})
+    guard.happen(17, Event.DONE, **{"id": "2", "kind": "restore", "from": "canary", "to": "canary"})
+    assert "RolloutDegraded" not in guard.see(30)
+
+
+def test_a_rehearsal_that_failed_is_an_alert_of_its_own(guard: Guard) -> None:
+    guard.see(0)
+    intent = {"id": "1", "kind": "rollback", "from": "canary", "to": "baseline", "flags": BASELINE, "why": ["rehearsal, ann: friday"], "by": "ann"}
+    guard.happen(1, Event.INTENDED, **intent, code="rehearsal", rehearsal={"id": "1", "soaked": 60})
+    guard.happen(2, Event.DONE, **{"id": "1", "kind": "rollback", "from": "canary", "to": "baseline"})
+    assert guard.see(15, BASELINE).keys() == set()
+    why = "the rehearsal failed: ./smoke.sh: exited with 1"
+    guard.happen(16, Event.REHEARSED, id="1", stage="canary", passed=False, seconds=14.0, why=why, by="ann")
+    found = guard.see(30, BASELINE)
+    assert found.keys() == {"RolloutRehearsalFailed"}
+    assert found["RolloutRehearsalFailed"].annotations["value"] == why
 
 
 def test_a_long_value_is_cut(guard: Guard) -> None:
@@ -311,5 +375,15 @@ def test_a_rollout_that_may_be_promoted_says_so_without_alarm(guard: Guard) -> N
 
 
 def test_every_alert_of_a_rollout_has_a_severity_and_a_meaning() -> None:
-    assert list(ROLLOUT_ALERTS) == ["RolloutRolledBack", "RolloutRollbackFailed", "RolloutBlind", "RolloutDrift", "RolloutHeld", "RolloutReady"]
+    assert list(ROLLOUT_ALERTS) == [
+        "RolloutRolledBack",
+        "RolloutRollbackFailed",
+        "RolloutBlind",
+        "RolloutDrift",
+        "RolloutBreakGlass",
+        "RolloutRehearsalFailed",
+        "RolloutDegraded",
+        "RolloutHeld",
+        "RolloutReady",
+    ]
     assert all(kind.severity in {"critical", "warning", "info"} and kind.meaning for kind in ROLLOUT_ALERTS.values())

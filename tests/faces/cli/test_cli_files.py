@@ -142,7 +142,7 @@ def test_the_schema_rejects_what_the_loader_rejects(rules_schema: Draft202012Val
 def test_names_in_the_schema_are_those_of_the_registries(rules_schema: Draft202012Validator) -> None:
     text = json.dumps(rules_schema.schema)
     assert json.dumps([*STORES]) in text
-    assert json.dumps([kind.value for kind in ActionKind]) in text
+    assert [kind for kind in ActionKind if json.dumps(kind) not in text] == []
 
 
 def test_the_schema_of_the_configuration_accepts_a_full_one() -> None:

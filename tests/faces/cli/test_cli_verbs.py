@@ -11,7 +11,11 @@ from tests.faces.http.bench import NOBODY_LISTENS, Bench, rollbackd
 
 YES, NO, USAGE, UNKNOWN = 0, 1, 2, 3
 ESCAPE = "\x1b"
-VERBS = ("run", "check", "schema", "status", "explain", "history", "promote", "rollback", "hold", "resume")
+FILES = ("check", "schema")
+READING = ("preflight", "status", "explain", "history", "scorecard", "report")
+CHANGING = ("promote", "rollback", "restore", "rehearse", "hold", "resume")
+SAYING = ("propose", "approve", "reject", "withdraw", "resolve", "checkpoint", "evidence", "handoff")
+VERBS = ("run", *FILES, *READING, *CHANGING, *SAYING)
 
 
 def test_status_is_a_line_for_each_rollout(reading: Bench) -> None:

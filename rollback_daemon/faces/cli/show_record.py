@@ -1,0 +1,166 @@
+"""How the record looks at a terminal: every event of the journal as a sentence, and the scorecard.
+
+Lives here: those sentences. Must not live here: the present of a rollout (`show`), the report, which is Markdown (`governance`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from rollback_daemon.faces.cli.show import clock, flag_value, table, word
+
+Event = Mapping[str, Any]
+_GLASS = "BREAK-GLASS"
+
+
+def history(events: Sequence[Event]) -> Table:
+    """What happened, a line each."""
+    heads = ["AT", "EVENT", "WHAT", "BY"]
+    return table(heads, [[clock(one["at"]), escape(one["event"]), _shown(told(one)), escape(one.get("by", ""))] for one in events])
+
+
+def _shown(sentence: str) -> str:
+    return escape(sentence).replace(_GLASS, f"[bold red]{_GLASS}[/]", 1) if sentence.startswith(_GLASS) else escape(sentence)
+
+
+def told(event: Event) -> str:
+    """One event of the journal as a sentence."""
+    return _TOLD.get(event["event"], _why)(event)
+
+
+def _why(event: Event) -> str:
+    why = event.get("why") or ""
+    return "; ".join(why) if isinstance(why, list) else str(why)
+
+
+def _trigger(event: Event) -> str:
+    labels = ", ".join(f'{name}="{value}"' for name, value in event["labels"].items())
+    value = "no data" if event["value"] is None else f"{event['value']:.6g}" if isinstance(event["value"], (int, float)) else event["value"]
+    limit = f"limit {event['limit']}" if event["phase"] == "inactive" else event["limit"]
+    return f"{event['alert']}{'{' + labels + '}' if labels else ''} {event['phase']} ({value} {limit})"
+
+
+def _flags(event: Event) -> str:
+    before = event["before"]
+    changes = ", ".join(f"{key}: {flag_value(before.get(key))} -> {flag_value(value)}" for key, value in event["after"].items())
+    return f"{changes}; backup {event['backup']}" if event["backup"] else changes
+
+
+def _intended(event: Event) -> str:
+    """A transition with what it rests on, or went past."""
+    sentence = f"{event['kind']} {event['from']} -> {event['to']} [{event['id']}]: {_why(event)}"
+    if event.get("code") == "break_glass":
+        return f"{_GLASS} {sentence}; past: {'; '.join(event.get('past', [])) or 'nothing that stood against it'}"
+    if votes := event.get("approved_by"):
+        return f"{sentence}; on the votes of {'; '.join(map(_voter, votes))}"
+    return f"{sentence}; nobody voted" if event.get("code") == "automatic" else sentence
+
+
+def _voter(vote: Mapping[str, Any]) -> str:
+    conditions = f" on condition: {', '.join(vote['conditions'])}" if vote["conditions"] else ""
+    dissent = "" if vote["go"] else " NO-GO" + (f", resolved by {vote['resolved']}" if vote["resolved"] else "")
+    return f"{vote['by']} ({vote['role']}){dissent}{conditions}"
+
+
+def _proposed(event: Event) -> str:
+    asked = f"{event['needed']} of {', '.join(event['roles'])} until {clock(event['expires'])}"
+    return f"{event['stage']} -> {event['to']} [{event['id']}]: {event['why']}; it needs {asked}{_seen(event)}"
+
+
+def _voted(event: Event) -> str:
+    conditions = f"; on condition: {', '.join(event['conditions'])}" if event["conditions"] else ""
+    return f"{_go(event)} as {event['role']} on {event['to']} [{event['id']}]: {event['why']}{conditions}{_seen(event)}"
+
+
+def _seen(event: Event) -> str:
+    """The score that lay before whoever said it."""
+    seen = event.get("seen")
+    return f"; saw {seen['score']:g} points, {seen['verdict']}" if seen else ""
+
+
+def _go(event: Event) -> str:
+    return "GO" if event["go"] else "NO-GO"
+
+
+def _checkpoint(event: Event) -> str:
+    report = f"; report {event['sha256'][:12]}" if event.get("sha256") else ""
+    return f"{event['checkpoint']} {_go(event)} at {event['stage']}: {event['why']}{report}"
+
+
+def _evidence(event: Event) -> str:
+    return f"{event['evidence']} at {event['stage']}: {event['file']}, {event['bytes']} bytes, sha256 {event['sha256'][:12]}: {event['why']}"
+
+
+def _drift(event: Event) -> str:
+    """From what is on record to what was found, what is known of who, and what a promotion there would have lacked."""
+    if event["drift"] == "none":
+        return "the flags are those on record"
+    changed = [f"{key}: {flag_value(one['expected'])} -> {flag_value(one['actual'])}" for key, one in event["keys"].items()]
+    there = f", those of {event['stage']}" if event.get("stage") else ""
+    known = [f"{name} {text}" for name, text in event.get("known", {}).items()]
+    parts = [f"{event['drift']}{there}: {', '.join(changed) or event['why']}"]
+    parts += [f"known: {', '.join(known)}"] if known else []
+    parts += [f"a promotion would have lacked: {'; '.join(event['missing'])}"] if event.get("missing") else []
+    return "; ".join(parts)
+
+
+_TOLD: dict[str, Callable[[Event], str]] = {
+    "adopted": lambda one: f"found at {one['stage']}; {one['why']}",
+    "intended": _intended,
+    "applied": _flags,
+    "ran": lambda one: f"{' '.join(one['command'])} in {one['seconds']} s" + (f": {one['error']}" if one["error"] else ""),
+    "attempted": lambda one: f"{one['kind']} failed ({one['outcome']}), try {one['attempt']}: {one['error']}",
+    "done": lambda one: f"{one['kind']} {one['from']} -> {one['to']} [{one['id']}]: flags read back",
+    "abandoned": lambda one: f"{one['kind']} {one['from']} -> {one['to']} [{one['id']}] given up: {_why(one)}",
+    "trigger": _trigger,
+    "sight": lambda one: f"blind: {_why(one)}" if one["blind"] else "sees again",
+    "drift": _drift,
+    "observed": lambda one: f"would {one['would']}: {_why(one)}",
+    "configured": lambda one: f"rules of {one['file']} ({one['sha256'][:12]}): {'; '.join(one['rules'])}",
+    "refused": lambda one: f"{one['request']} ({one['reason']}): {_why(one)}",
+    "ready": lambda one: f"{one['stage']} is soaked and every gate passes",
+    "unready": lambda one: f"{one['stage']} is no longer ready: {_why(one)}",
+    "completed": lambda one: f"{one['stage']} is soaked; the rollout is complete",
+    "proposed": _proposed,
+    "voted": _voted,
+    "withdrawn": lambda one: f"{_go(one)} as {one['role']} taken back [{one['id']}]: {one['why']}",
+    "resolved": lambda one: f"the NO-GO of {one['of']} [{one['id']}] is resolved: {one['why']}",
+    "voided": lambda one: f"the vote on {one['to']} [{one['id']}] is void, with its {one['votes']} votes: {one['why']}",
+    "checkpoint": _checkpoint,
+    "evidence": _evidence,
+    "step": lambda one: (
+        f"{one['step']} {'failed' if one['error'] else 'passed'} in {one['seconds']} s" + (f": {one['error']}" if one["error"] else "")
+    ),
+    "rehearsed": lambda one: (
+        f"rehearsal {'passed' if one['passed'] else 'failed'} at {one['stage']} in {one['seconds']} s [{one['id']}]: {one['why']}"
+    ),
+    "handoff": lambda one: f"handed over to {one['to']} at {one['stage']}: {one['why']}",
+}
+
+
+def scorecard(out: Console, card: Mapping[str, Any]) -> None:
+    """Every check with its evidence, and what the points come to."""
+    out.print("  ".join(_verdict(card)))
+    out.print()
+    checks = [
+        [word(one["outcome"]), escape(one["check"]) + ("" if one["blocking"] else " (blocks nothing)"), escape(one["evidence"])]
+        for one in card["checks"]
+    ]
+    out.print(table(["OUTCOME", "CHECK", "EVIDENCE"], checks))
+    if card["lines"]:
+        out.print()
+        points = [[escape(one["part"]), escape(one["check"]), f"{one['has']:g} of {one['worth']:g}", word(one["outcome"])] for one in card["lines"]]
+        out.print(table(["PART", "CHECK", "POINTS", "OUTCOME"], points))
+
+
+def _verdict(card: Mapping[str, Any]) -> Iterator[str]:
+    to = f" -> {escape(card['to'])}" if card["to"] else ""
+    yield f"[bold]{escape(card['rollout'])}[/]  {escape(card['stage'] or '-')}{to}"
+    yield word(card["verdict"] or "unknown")
+    if card["points"] is not None:
+        yield f"{card['points']:g} of 100 (GO from {card['go']:g}, with monitoring from {card['monitor']:g})"
+    if card["unsure"]:
+        yield "[yellow]could change with what is unknown[/]"

@@ -1,0 +1,1 @@
+"""What is made of the record, and of the world around, for people: preflight, scorecard, report. It decides nothing."""

@@ -1,0 +1,31 @@
+"""What one check of the preflight came to, and what all of them come to together.
+
+Lives here: the values. Must not live here: a check.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What a check came to. Unknown is no pass."""
+
+    PASS = "pass"  # noqa: S105 (an outcome, no password)
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was looked at, what came of it, and what was seen."""
+
+    check: str
+    outcome: Outcome
+    evidence: str
+
+
+def overall(findings: Iterable[Finding]) -> Outcome:
+    """One fail is a fail; without any, one unknown is unknown."""
+    found = {one.outcome for one in findings}
+    return next((outcome for outcome in (Outcome.FAIL, Outcome.UNKNOWN) if outcome in found), Outcome.PASS)
