@@ -1,1 +1,1 @@
-"""Changing flags, once and provably: what to write (`plan`), the steps and their record (`execute`), the command afterwards (`hooks`), checks (`steps`)."""
+"""Changing flags, once and provably: what to write (`plan`), the steps and their record (`execute`), commands (`hooks`) and checks (`steps`)."""
