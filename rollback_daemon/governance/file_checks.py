@@ -16,9 +16,10 @@ from pathlib import Path
 from rollback_daemon.durations import format_coarse, format_duration
 from rollback_daemon.errors import FlagError, Refused
 from rollback_daemon.flags.store import FlagStore, FlagValue
-from rollback_daemon.governance.finding import Finding, Outcome
+from rollback_daemon.governance.finding import Finding
 from rollback_daemon.judge.drift import Drift, locate
 from rollback_daemon.judge.position import Position
+from rollback_daemon.judge.reasons import Outcome
 from rollback_daemon.rules.model import Backups, Rollout
 
 MOUNTS = Path("/proc/self/mountinfo")

@@ -5,15 +5,8 @@ Lives here: the values. Must not live here: a check.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Outcome(StrEnum):
-    """What a check came to. Unknown is no pass."""
-
-    PASS = "pass"  # noqa: S105 (an outcome, no password)
-    FAIL = "fail"
-    UNKNOWN = "unknown"
+from rollback_daemon.judge.reasons import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rollback_daemon.durations import format_number
-from rollback_daemon.governance.finding import Finding, Outcome
+from rollback_daemon.governance.finding import Finding
+from rollback_daemon.judge.reasons import Outcome
 from rollback_daemon.rules.model import OnNoData, Rollout, Signal
 from rollback_daemon.signals.fetch import shown
 from rollback_daemon.signals.observation import Failed, Failure, NoData, Observation, Value

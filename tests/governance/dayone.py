@@ -12,10 +12,11 @@ from typing import Any
 
 from rollback_daemon.config import Configuration
 from rollback_daemon.flags.stores import open_store
-from rollback_daemon.governance.finding import Finding, Outcome
+from rollback_daemon.governance.finding import Finding
 from rollback_daemon.governance.preflight import WITHIN, Askers, findings, preflight
 from rollback_daemon.governance.sight_checks import ANSWERS
 from rollback_daemon.judge.position import Position
+from rollback_daemon.judge.reasons import Outcome
 from rollback_daemon.judge.transitions import Phase
 from rollback_daemon.rules.model import Condition, FlagSettings, Gate, Op, Preflight, Rollout, Signal, Stage, Trigger
 from rollback_daemon.rules.triggers import Threshold

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollback_daemon.governance import file_checks
-from rollback_daemon.governance.finding import Finding, Outcome, overall
+from rollback_daemon.governance.finding import Finding, overall
 from rollback_daemon.judge.position import Open
+from rollback_daemon.judge.reasons import Outcome
 from rollback_daemon.judge.transitions import Kind
 from rollback_daemon.rules.model import Backups, Baseline, Condition, Gate, Needs, OnNoData, Op, Relative, Signal, Trigger
 from rollback_daemon.rules.triggers import Threshold
