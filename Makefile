@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 N ?= 200
+STORY ?= failing
 BIN := .venv/bin
 TOOLS := .tools
 COVERED := rollback_daemon/judge/*,rollback_daemon/transitions/*,rollback_daemon/flags/*
@@ -20,8 +21,8 @@ SHELL := /bin/bash
 help:  ## List the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/installed tools  ## Watch a rollout fail and be taken back, on real servers
-	@$(BIN)/python deploy/demo/run.py
+demo: .venv/installed tools  ## Watch a rollout fail and be taken back, on real servers; STORY=bypass: one that somebody raised by a script
+	@$(BIN)/python -m deploy.demo.run $(STORY)
 
 test: .venv/installed-for-test tools lint  ## Lint, then every test, on every Prometheus found
 	$(BIN)/python -m pytest --numprocesses=3 --dist=worksteal --cov  # they mostly wait: three share two cores well

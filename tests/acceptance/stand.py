@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rollback_daemon.lab.compress import compress
-from rollback_daemon.lab.servers import AlertmanagerServer, LabError, Server
+from rollback_daemon.lab.servers import AlertmanagerServer, Server
 from tests.acceptance.ground import Ground, Ran
 
 ROLLOUT = "spice-pipelex"
@@ -93,10 +93,7 @@ class Stand(Ground):
 
     def go_to_canary(self) -> None:
         """Promoted as soon as nothing blocks it, and judged there."""
-        self.wait_for_nothing_to_block()
-        ran = self.promote()
-        if ran.code:
-            raise LabError(f"the promotion was refused: {ran.err}")
+        self.insist(self.promote)
         self.wait(lambda: self.explain()["evaluated_at"] > self.explain()["entered"], "an evaluation at canary")
 
     def _placed(self, rules: str) -> str:
