@@ -19,8 +19,9 @@ from rollback_daemon.cycle import PATIENCE, Cycle
 from rollback_daemon.errors import ConfigurationError, JournalUnavailable, OperationRefused, Problem
 from rollback_daemon.faces.alertmanager import Alertmanagers, Outcome, without_secrets
 from rollback_daemon.faces.metrics import Metrics
+from rollback_daemon.flags import settling
 from rollback_daemon.flags.notice import FileNotice
-from rollback_daemon.flags.store import FlagStore
+from rollback_daemon.flags.store import FlagStore, same
 from rollback_daemon.flags.stores import open_store
 from rollback_daemon.journal.journal import Journal
 from rollback_daemon.judge.refusal import Person
@@ -53,6 +54,8 @@ class Guard:
         self._schedule = Schedule(clock)
         self._changing = threading.RLock()  # one at a time: load, start, close
         self._notice = FileNotice(self._files_changed, structlog.get_logger().warning)
+        self._again = threading.Timer(0, lambda: None)  # the next look at files that may be half written
+        self._closed = False
         self.active = False
         self.holder = ""  # who is in charge, where this daemon is not
 
@@ -138,7 +141,11 @@ class Guard:
     def close(self) -> None:
         """Stop looking; let transitions finish the step that they are in; leave alerts to end by themselves, as a restart is no recovery."""
         with self._changing:
+            self._closed = True
             self._notice.stop()
+            self._again.cancel()
+            if self._again.is_alive():
+                self._again.join(5)
             self._schedule.stop()
             for watch in self.watches:
                 watch.drain()
@@ -157,7 +164,7 @@ class Guard:
         for rollout in loaded.rollouts:
             watch = before.pop(rollout.name, None)
             if watch is None:
-                watch = Watch(rollout, stores[rollout.name], self.journal, self._clock, self.metrics)
+                watch = Watch(rollout, stores[rollout.name], self.journal, self._clock, self.metrics, settle=settling.SECONDS)
                 fresh.append(watch)
             else:
                 watch.reconfigure(rollout, stores[rollout.name])
@@ -189,6 +196,7 @@ class Guard:
             watch.recall(remembered.get(watch.rollout.name), stopped)
         for watch in self.watches:
             watch.tell_rules()
+            watch.recount(lambda name: self.person(name).roles)
             self.metrics.leader.labels(watch.rollout.name).set(1)
 
     def _abandoned(self, names: Collection[str], file: str) -> list[Problem]:
@@ -213,7 +221,8 @@ class Guard:
         position = watch.state.position if watch else None
         if watch is None or position is None:
             return []
-        names = {position.stage, *([position.open.origin, position.open.target] if position.open else [])}
+        rehearsed = [position.rehearsing.stage] if position.rehearsing else []
+        names = {position.stage, *rehearsed, *([position.open.origin, position.open.target] if position.open else [])}
         problems = [
             Problem(rollout.file, 0, 0, "stages", f'"{name}" is gone, but {rollout.name} stands there; roll it back first')
             for name in sorted(names)
@@ -221,6 +230,12 @@ class Guard:
         ]
         if position.open and rollout.flags != watch.rollout.flags:
             problems.append(Problem(rollout.file, 0, 0, "flags", f"cannot change while {rollout.name} is {position.phase}; reload when it is done"))
+        owed = [(name, rollout.keys, "a rollback of it is being rehearsed") for name in rehearsed]
+        owed += [(position.stage, frozenset(position.degraded), "it is degraded")] if position.degraded else []
+        for name, keys, why in owed:  # who comes back to a stage must find there what was approved
+            before, after = watch.rollout.stage(name), rollout.stage(name)
+            if before and after and not all(same(before.flags.get(key), after.flags.get(key)) for key in keys):
+                problems.append(Problem(rollout.file, 0, 0, "stages", f'the flags of "{name}" cannot change while {why}; reload when that is over'))
         return problems
 
     def _connected(self, loaded: Loaded) -> tuple[Sources, Alertmanagers]:
@@ -256,10 +271,17 @@ class Guard:
         self._notice.watch([watch.rollout.flags.path for watch in self.watches])
 
     def _files_changed(self, paths: frozenset[str]) -> None:
-        """A flag file was changed, by us or by somebody else: the judge tells which."""
-        for watch in self.watches:
-            if watch.rollout.flags.path in paths and watch.glance():
+        """A flag file was changed, by us or by somebody else: the judge tells which. One that may be half written is looked at again soon."""
+        concerned = [watch for watch in self.watches if watch.rollout.flags.path in paths]
+        for watch in concerned:
+            if watch.glance():
                 self._after([watch], watch.rollout.interval)
+        unsettled = frozenset(watch.rollout.flags.path for watch in concerned if watch.unsettled)
+        if unsettled and not self._closed:
+            self._again.cancel()
+            self._again = threading.Timer(settling.SECONDS, self._files_changed, [unsettled])
+            self._again.daemon = True
+            self._again.start()
 
     def _after(self, watches: Sequence[Watch], interval: timedelta) -> None:
         """After each cycle: tell the Alertmanagers everything that is active, of all groups."""

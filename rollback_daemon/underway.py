@@ -153,7 +153,7 @@ class UnderWay:
                 self._rehearsed(rehearsal, "")
                 return
             else:
-                failure = "the daemon was stopped in the middle of it" if again else f"it was overtaken: {position.why}"
+                failure = "the daemon was stopped in the middle of it" if opened.id == rehearsal.id else f"it was overtaken: {position.why}"
         failure = failure or self._steps(rehearsal, opened, orders) or self._wait_for_evaluation(position, orders)
         if orders.drain.is_set():
             return

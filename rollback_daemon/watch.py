@@ -7,7 +7,10 @@ transitions), when to look (cycle).
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,9 +18,11 @@ from rollback_daemon import memory
 from rollback_daemon.chronicle import Chronicle, Witness
 from rollback_daemon.clock import Clock
 from rollback_daemon.errors import FlagError, IllegalTransition, OperationRefused
-from rollback_daemon.flags.store import Flags, FlagStore
+from rollback_daemon.flags.settling import Settling
+from rollback_daemon.flags.store import Flags, FlagStore, FlagValue
 from rollback_daemon.journal.journal import Journal
-from rollback_daemon.judge import baselines, machine, promotion, requests
+from rollback_daemon.judge import baselines, consent, machine, promotion, requests
+from rollback_daemon.judge.drift import Drift, locate
 from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.refusal import Refusal
 from rollback_daemon.judge.standing import all_checks
@@ -28,6 +33,8 @@ from rollback_daemon.rules.reading import Observations
 from rollback_daemon.transitions.execute import PATIENCE, Patience
 from rollback_daemon.underway import UnderWay
 
+_AT_ONCE = 3  # glances within one interval from which something may follow
+
 Decide = Callable[[Rollout, State, Judgement | None, datetime], Happened]
 """What a request of a person comes to; raises OperationRefused where it may not be."""
 
@@ -35,8 +42,22 @@ Decide = Callable[[Rollout, State, Judgement | None, datetime], Happened]
 class Watch:
     """A rollout being watched. Thread-safe; the judge's step, requests of people and the transition's own records never interleave."""
 
-    def __init__(self, rollout: Rollout, store: FlagStore, journal: Journal, clock: Clock, witness: Witness, patience: Patience = PATIENCE) -> None:
+    def __init__(
+        self,
+        rollout: Rollout,
+        store: FlagStore,
+        journal: Journal,
+        clock: Clock,
+        witness: Witness,
+        patience: Patience = PATIENCE,
+        *,
+        settle: float = 0.0,
+    ) -> None:
+        """For `settle` seconds flags must have stood as they are before it is believed that somebody lowered them."""
         self.rollout, self.store = rollout, store
+        self._settling = Settling(settle)
+        self.unsettled = False  # whether the last glance saw flags that may be half written
+        self._glanced: deque[float] = deque(maxlen=_AT_ONCE)
         self.lock = threading.RLock()
         self._clock = clock
         self._chronicle = Chronicle(rollout.name, journal, clock, witness)
@@ -93,23 +114,30 @@ class Watch:
 
     def evaluate(self, observations: Observations, now: datetime) -> str:
         """Judge once, with the answers of the cycle at `now`; returns the outcome in a line."""
-        flags = self._look()
-        self._tell_reading(flags)
-        with self.lock:
-            self._take(machine.step(self.rollout, self._state, _sight(observations, flags), now), now)
+        with self._looking() as flags:
+            self._tell_reading(flags)
+            sight = _sight(observations, flags)
+            if self._is_half_written(flags) and self._state.drift not in {Drift.LOWER, Drift.OTHER}:
+                sight = replace(sight, flags=self._on_record)
+            self._take(machine.step(self.rollout, self._state, sight, now), now)
             self._observations = (now, observations)
             self._climb_by_itself(now)
         return f"{self._state.position.phase} at {self._state.position.stage}" if self._state.position else f"waiting: {flags}"
 
     def glance(self) -> bool:
-        """Look at the flags alone, between two evaluations; returns whether anything followed. Before the first evaluation nothing does."""
-        flags = self._look()
-        with self.lock:
-            if self._judgement is None:
+        """Look at the flags alone, between two evaluations; returns whether anything followed. Before the first evaluation nothing does.
+
+        Nor does it where so much has followed from glances already that somebody seems to write without end: the next evaluation sees to that.
+        """
+        with self._looking() as flags:
+            self.unsettled = self._is_half_written(flags)
+            if self._judgement is None or self.unsettled or self._is_flood():
                 return False
             now = self._clock.now()
             result = machine.glance(self.rollout, self._state, self._judgement, _sight({}, flags), now)
             self._take(result, now)
+            if any(one.event in {Event.INTENDED, Event.ADOPTED} for one in result.happened):
+                self._glanced.append(time.monotonic())
             return bool(result.happened)
 
     def remembered(self) -> str:
@@ -150,7 +178,6 @@ class Watch:
     def rollback(self, to: str | None, by: str, reason: str) -> str:
         """Start a rollback; returns the transition's id. Raises OperationRefused."""
 
-
         def decide(rollout: Rollout, state: State, judgement: Judgement | None, now: datetime) -> Happened:
             return requests.rollback(rollout, state, judgement, to, by, reason, now)
 
@@ -158,11 +185,17 @@ class Watch:
 
     def hold(self, by: str, reason: str) -> None:
         """Stop the way up."""
-        self.request("hold", by, reason, lambda rollout, state, *_: requests.hold(rollout, state, by, reason), must=False)
+        self.request("hold", by, reason, lambda rollout, state, _, now: requests.halt(rollout, state, by, reason, now), must=False)
 
     def resume(self, by: str, reason: str) -> None:
         """Open the way up again. It loosens something, so it must be on record."""
         self.request("resume", by, reason, lambda rollout, state, *_: requests.resume(rollout, state, by, reason))
+
+    def recount(self, roles: Callable[[str], AbstractSet[str]]) -> None:
+        """Take the votes off the proposal of people who have not the `roles` any more that they voted in."""
+        with self.lock:
+            for one in tuple(consent.lapsed(self._state.dossier, roles)):
+                self.happen(one)
 
     def drain(self) -> None:
         """Let the transition under way end after the step it is in."""
@@ -229,6 +262,31 @@ class Watch:
         elif self._unreadable and not error:
             self._chronicle.say.info("the flags can be read again")
         self._unreadable = error
+
+    @contextlib.contextmanager
+    def _looking(self) -> Iterator[Flags | str]:
+        """The flags as they are, under the lock. Reading may take long, so it comes before; what happened meanwhile makes it worthless."""
+        before, flags = self._state.position, self._look()
+        with self.lock:
+            yield flags if self._state.position is before else self._look()
+
+    def _is_half_written(self, flags: Flags | str) -> bool:
+        """Whether these may be the flags of a file that somebody is writing now: they lack something, and have not stood for long."""
+        if isinstance(flags, str) or self._settling.settled(flags.version) or self._state.position is None:
+            return False
+        ladder = self.ladder
+        stage = ladder.stage(self._state.position.stage) or ladder.stages[0]
+        return locate(ladder, stage, flags.values).drift in {Drift.LOWER, Drift.OTHER}
+
+    @property
+    def _on_record(self) -> Mapping[str, FlagValue]:
+        stage = self.ladder.stage(self._state.position.stage) if self._state.position else None
+        return (stage or self.ladder.stages[0]).flags
+
+    def _is_flood(self) -> bool:
+        """Whether something has followed from so many glances within one interval that it must wait for its end."""
+        full = len(self._glanced) == _AT_ONCE
+        return full and time.monotonic() - self._glanced[0] < self.rollout.interval.total_seconds()
 
     def _look(self) -> Flags | str:
         try:

@@ -156,13 +156,13 @@ def _rollback_failed(rollout: Rollout, state: State, judgement: Judgement) -> Fi
 
 
 def _drift(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:
-    if state.drift not in _DRIFTS:
-        return _drifted(rollout, state.position)
     where = judgement.whereabouts
+    if state.drift not in _DRIFTS or where.drift is Drift.NONE:  # none any more, or just being dealt with
+        return _drifted(rollout, state.position)
     keys = "; ".join(f"{key} is {_show(actual)}, expected {_show(expected)}" for key, (expected, actual) in sorted((where.keys or {}).items()))
     summary = f"the flags of {rollout.name} are {_DRIFTS[state.drift]} than the record says"
     there = f'They are those of stage "{where.stage.name}".' if where.stage else "They are those of no stage."
-    severity = "critical" if state.drift is Drift.HIGHER else ""
+    severity = "critical" if state.drift is Drift.HIGHER or where.mixed else ""
     return Finding(state.drift_since or judgement.at, keys, summary, f"{keys}. {there} rollbackd did not set them so.", severity)
 
 

@@ -24,6 +24,7 @@ FORMATS = ("auto", "logfmt", "json")
 LEVELS = ("debug", "info", "warn", "error")
 LINES = 10_000  # that may wait for a reader
 _LAST_LINES = 1.0  # seconds that the end of the process waits for them
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _SELDOM = 60.0  # seconds between two lines of a library about the same thing
 
 
@@ -207,7 +208,9 @@ def _ordered(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
-    """logfmt knows text and numbers; the rest becomes text or JSON, what is empty is left out, and a line stays a line."""
+    """logfmt knows text and numbers; the rest becomes text or JSON, what is empty is left out, and a line stays a line
+    that steers no terminal: anybody may send a name to log in with.
+    """
     return {key: _text(value) for key, value in event.items() if value not in ("", [], {}, None)}
 
 
@@ -216,4 +219,4 @@ def _text(value: Any) -> Any:
         value = "; ".join(map(str, value))
     if isinstance(value, (dict, bool)):
         value = json.dumps(value, default=str)
-    return value.replace("\n", "\\n") if isinstance(value, str) else value
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], value) if isinstance(value, str) else value

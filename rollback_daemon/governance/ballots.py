@@ -3,6 +3,7 @@
 Lives here: votes as they stand on record, those included that count no more. Must not live here: what a vote is worth (the judge).
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from rollback_daemon.governance.entries import Entry, entry, word
@@ -25,7 +26,8 @@ class Ballots:
             case Event.PROPOSED:
                 self._end(record, "replaced", "another proposal took its place")
                 fixed = {name: body[name] for name in _FIXED}
-                self.proposals.append(entry(record, **fixed, seen=body.get("seen", {}), votes=[], outcome="open", ended=None))
+                against = self._still_against({one["by"] for one in body.get("against", ())})
+                self.proposals.append(entry(record, **fixed, seen=body.get("seen", {}), votes=against, outcome="open", ended=None))
             case Event.VOTED:
                 said = {name: body[name] for name in ("by", "role", "why", "conditions")}
                 vote = entry(record, **said, decision=word(body["go"]), seen=body.get("seen", {}), resolved=None, withdrawn=None)
@@ -36,6 +38,8 @@ class Ballots:
                 self._mark(body["id"], body["of"], "resolved", entry(record, by=body["by"], why=body["why"]))
             case Event.VOIDED:
                 self._end(record, "void", body["why"], body["id"])
+            case Event.INTENDED if "rehearsal" in body:
+                self._end(record, "void", "a rollback was rehearsed")
             case Event.INTENDED if body["kind"] == Kind.PROMOTE and "bases" in body:
                 carried = self.proposals and body.get("proposal") == self.proposals[-1]["id"]
                 self._end(record, "carried out" if carried else "void", "the promotion began" if carried else "a promotion began without it")
@@ -47,6 +51,11 @@ class Ballots:
     def votes_on(self, proposal: str) -> list[Entry]:
         """The votes on it that were not withdrawn."""
         return [vote for vote in self._votes(proposal) if vote["withdrawn"] is None]
+
+    def _still_against(self, names: Collection[str]) -> list[Entry]:
+        """Each NO-GO that stands on from the proposal before, with the record that it was said in."""
+        before = self.proposals[-1]["votes"] if self.proposals else []
+        return [dict(vote) for vote in before if vote["by"] in names and vote["withdrawn"] is None]
 
     def _votes(self, proposal: str) -> list[Entry]:
         found = self.of(proposal)

@@ -17,6 +17,7 @@ from rollback_daemon.durations import format_coarse, format_duration
 from rollback_daemon.errors import FlagError, Refused
 from rollback_daemon.flags.store import FlagStore, FlagValue
 from rollback_daemon.governance.finding import Finding
+from rollback_daemon.judge import lesser
 from rollback_daemon.judge.drift import Drift, locate
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Outcome
@@ -76,7 +77,7 @@ def _expected(rollout: Rollout, position: Position | None, values: Mapping[str, 
         return Finding(
             "flags", Outcome.UNKNOWN, f"they are on their way to {position.open.target} ({position.open.kind}); ask again when they are there"
         )
-    ladder = rollout.degraded(position.degraded) if position else rollout
+    ladder = lesser.ladder(rollout, position.degraded) if position else rollout
     stage = (ladder.stage(position.stage) if position else None) or ladder.stages[0]
     found = locate(ladder, stage, values)
     degraded = ", degraded" if position and position.degraded else ""

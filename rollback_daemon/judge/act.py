@@ -13,6 +13,7 @@ from typing import Any
 
 from rollback_daemon.durations import format_duration, format_number
 from rollback_daemon.flags.store import same
+from rollback_daemon.judge import lesser
 from rollback_daemon.judge.drift import Drift, Whereabouts
 from rollback_daemon.judge.due import became_due, is_ripe
 from rollback_daemon.judge.position import Position
@@ -128,9 +129,10 @@ def _rollback(rollout: Rollout, position: Position, due: list[Due], where: Where
 
 
 def _degrade(rollout: Rollout, position: Position, due: list[Due], now: datetime) -> Iterator[Happened]:
-    """Set the flags of a lesser service, all that are asked for in one go; nothing where they are set already."""
+    """Set the flags of a lesser service, all that are asked for in one go; nothing where they are set already, or would raise it."""
     stage = rollout.stage(position.stage) or rollout.stages[0]
-    flags = {key: value for one in due for key, value in one.judged.trigger.action.flags.items()}
+    asked = {key: value for one in due for key, value in one.judged.trigger.action.flags.items()}
+    flags = lesser.at_stage(rollout, stage, asked)
     if all(key in position.degraded and same(position.degraded[key], value) for key, value in flags.items()):
         return
     why = [sentence for one in due for sentence in _sentences(one, now)]

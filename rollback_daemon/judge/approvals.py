@@ -43,6 +43,8 @@ def why_void(rollout: Rollout, dossier: Dossier, position: Position, now: dateti
         return f'the next stage is no longer "{proposal.target}"'
     if proposal.evidence != seen_evidence(target, dossier):
         return "the checkpoints, the evidence or the rehearsal that it was made on have changed since"
+    if proposal.at > now + rollout.max_gap:
+        return f"it was made at {proposal.at:%Y-%m-%d %H:%M:%S} UTC, which has not come yet: the clock was set back"
     if now >= proposal.expires:
         return f"it expired at {proposal.expires:%Y-%m-%d %H:%M:%S} UTC"
     return ""

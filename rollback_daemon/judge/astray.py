@@ -27,7 +27,7 @@ def news(
     """The record of drift that has begun, changed or ended: which keys, from what to what, what is known of who, and what a raise would have
     needed. None while flags are being changed, when the record and the flags have to differ.
     """
-    if position.open is not None or where.drift is state.drift:
+    if position.open is not None or (where.drift is state.drift and not is_anew(state, position, where)):
         return
     body = {"drift": where.drift, "keys": _keys(where), "why": where.why, "stage": where.stage.name if where.stage else ""}
     if where.drift is not Drift.NONE:
@@ -38,19 +38,27 @@ def news(
     yield Happened(Event.DRIFT, body)
 
 
+def is_anew(state: State, position: Position, where: Whereabouts) -> bool:
+    """Whether it is the same drift once more: it was taken back, and somebody was quicker than the next look at the flags."""
+    if where.drift is not state.drift or position.phase is not Phase.ROLLED_BACK or position.code != Code.DRIFT:
+        return False
+    return where.drift is not Drift.NONE and (state.drift_since is None or position.armed > state.drift_since)
+
+
 def decide(rollout: Rollout, state: State, position: Position, where: Whereabouts, sight: Sight, now: datetime) -> Iterator[Happened]:
     """What is done about it. Flags go down, or stay; nobody's lowering is ever overruled."""
     settings = rollout.flags.on_drift
+    reverts = settings.raised is OnRaise.REVERT and position.placed  # what was found so at first sight nobody has raised
     if position.open is not None:
         yield from _lowered_during_promotion(rollout, position, where, now)
-    elif where.drift is Drift.HIGHER and settings.raised is OnRaise.REVERT:
+    elif where.drift is Drift.HIGHER and reverts:
         why = f"{_told(where)}; no promotion to {_there(where)} is on record"
         yield from _back(rollout, state, position, position.stage, f"{why}{_who(sight.trace)}", where, now)
     elif where.drift is Drift.LOWER and settings.lowered is OnLower.ADOPT and where.stage:
         why = f'its flags were lowered by hand to those of "{where.stage.name}": {_told(where)}{_who(sight.trace)}'
         body = {"stage": where.stage.name, "phase": Phase.HELD, "why": why, "code": Code.DRIFT, **latch(position)}
         yield Happened(Event.ADOPTED, body)
-    elif where.drift is Drift.OTHER and settings.other is OnOther.ROLLBACK:
+    elif where.drift is Drift.OTHER and (settings.other is OnOther.ROLLBACK or (where.mixed and reverts)):
         why = f"its flags are those of no stage: {_told(where)}{_who(sight.trace)}"
         yield from _back(rollout, state, position, rollout.stages[0].name, why, where, now)
     elif where.drift is Drift.OTHER and position.phase in _HOLDABLE:

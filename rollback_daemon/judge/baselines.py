@@ -16,6 +16,7 @@ from rollback_daemon.rules.model import Baseline, Rollout, Signal, Stage
 from rollback_daemon.rules.reading import Observations
 from rollback_daemon.signals.observation import Failed, Labels, NoData, Observation, Value
 
+_NEVER = "no baseline was captured before this stage began; the next stage has one, or this one after going down and up again"
 _TIMES = 60  # in one window it is measured so often: a baseline is exact to a sixtieth of its window
 
 
@@ -104,4 +105,4 @@ def _measure(signal: Signal, observations: Observations, now: datetime) -> Prosp
 
 
 def _observation(series: Mapping[Labels, float] | None) -> Observation:
-    return Value(series) if series else NoData("no baseline was captured before this stage began")
+    return Value(series) if series else NoData(_NEVER)

@@ -5,15 +5,16 @@ may say what. Must not live here: what it is worth (`approvals`, `requirements`)
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from rollback_daemon.errors import OperationRefused
 from rollback_daemon.judge import readiness
-from rollback_daemon.judge.approvals import seen_evidence, why_void
-from rollback_daemon.judge.dossier import Proposal
+from rollback_daemon.judge.approvals import seen_evidence, standing_no_gos, why_void
+from rollback_daemon.judge.dossier import Dossier, Proposal
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Code, Reason
 from rollback_daemon.judge.refusal import Person, Refusal, known
@@ -23,7 +24,7 @@ from rollback_daemon.rules.model import Rollout
 
 
 def propose(rollout: Rollout, state: State, judgement: Judgement | None, person: Person, reason: str, now: datetime) -> Happened:
-    """Put the promotion to the next stage to the vote. What is asked for is fixed here. A proposal before this one, and its votes, end."""
+    """Put the promotion to the next stage to the vote. What is asked for is fixed here. A proposal before this one ends, and every GO on it."""
     position = known(rollout, state)
     stage = rollout.stage(position.stage)
     target = rollout.above(stage) if stage else None
@@ -57,9 +58,19 @@ def proposed(rollout: Rollout, state: State, judgement: Judgement | None, person
         "roles": list(asked.roles),
         "needed": asked.needed,
         "expires": (now + asked.expires).isoformat(),
+        "against": list(_still_against(state.dossier, position)),
         "seen": seen(rollout, judgement),
     }
     return Happened(Event.PROPOSED, body)
+
+
+def _still_against(dossier: Dossier, position: Position) -> Iterator[dict[str, Any]]:
+    """Every NO-GO on the proposal before, for the same climb, that nobody has withdrawn or resolved: proposing anew must not be a way around it."""
+    last = dossier.proposal or dossier.ended
+    if last is None or (last.stage, last.entered) != (position.stage, position.tenure):
+        return
+    for vote in standing_no_gos(last):
+        yield {"by": vote.by, "role": vote.role, "why": vote.why, "at": vote.at.isoformat(), "conditions": list(vote.conditions)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,15 @@ def withdraw(rollout: Rollout, state: State, person: Person, reason: str, now: d
     if mine is None:
         raise Refusal(what, [Reason(Code.NOT_ENTITLED, f"there is no vote of {person.name} on proposal {proposal.id}")])
     return Happened(Event.WITHDRAWN, {"id": proposal.id, "by": person.name, "role": mine.role, "go": mine.go, "why": reason})
+
+
+def lapsed(dossier: Dossier, roles: Callable[[str], AbstractSet[str]]) -> Iterator[Happened]:
+    """The GOs of people who do not have the role any more that they were given in. A NO-GO stands all the same."""
+    proposal = dossier.proposal
+    for vote in proposal.votes if proposal else ():
+        if proposal and vote.go and vote.role not in roles(vote.by):
+            why = f'{vote.by} does not have the role "{vote.role}" any more'
+            yield Happened(Event.WITHDRAWN, {"id": proposal.id, "by": vote.by, "role": vote.role, "go": True, "why": why})
 
 
 def resolve(rollout: Rollout, state: State, person: Person, of: str, reason: str, now: datetime) -> Happened:

@@ -85,10 +85,13 @@ class Rehearsed:
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """All of it. `bases` are the baselines of the present stage by signal and series; `void` says why the last proposal counts no more."""
+    """All of it. `bases` are the baselines of the present stage by signal and series; `void` says why the last proposal counts no more, and
+    `ended` is that proposal: a NO-GO on it has not been answered by its end.
+    """
 
     proposal: Proposal | None = None
     void: str = ""
+    ended: Proposal | None = None
     checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     rehearsed: Rehearsed | None = None
@@ -115,8 +118,14 @@ def _proposed(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossie
         evidence=body["evidence"],
         roles=tuple(body["roles"]),
         needed=body["needed"],
+        votes=tuple(_still_against(one) for one in body.get("against", ())),
     )
-    return replace(dossier, proposal=proposal, void="")
+    return replace(dossier, proposal=proposal, void="", ended=None)
+
+
+def _still_against(body: Mapping[str, Any]) -> Vote:
+    """A NO-GO that was said on a proposal before this one, and stands."""
+    return Vote(body["by"], body["role"], go=False, why=body["why"], at=datetime.fromisoformat(body["at"]), conditions=tuple(body["conditions"]))
 
 
 def _voted(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossier:
@@ -140,7 +149,7 @@ def _with_votes(dossier: Dossier, proposal: str, change: Any) -> Dossier:
 
 
 def _voided(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossier:  # noqa: ARG001 (the shape of a fold)
-    return replace(dossier, proposal=None, void=body["why"])
+    return replace(dossier, proposal=None, void=body["why"], ended=dossier.proposal)
 
 
 def _checkpoint(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossier:
@@ -158,10 +167,13 @@ def _rehearsed(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossi
 
 
 def _intended(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossier:  # noqa: ARG001 (the shape of a fold)
-    """A promotion carries the baselines that its stage is held against; what it was approved on is used up."""
+    """A promotion carries the baselines that its stage is held against; what it was approved on is used up. A rehearsal is news to every voter."""
+    if "rehearsal" in body and dossier.proposal:
+        return replace(dossier, proposal=None, void="a rollback was rehearsed since it was made", ended=dossier.proposal)
     if body["kind"] != Kind.PROMOTE or "bases" not in body:
         return dossier
-    return replace(dossier, bases=_bases(body), proposal=None, void="the promotion that it was about has begun" if dossier.proposal else dossier.void)
+    void = "the promotion that it was about has begun" if dossier.proposal else dossier.void
+    return replace(dossier, bases=_bases(body), proposal=None, void=void, ended=None)
 
 
 def _adopted(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossier:  # noqa: ARG001 (the shape of a fold)

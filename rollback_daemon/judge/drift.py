@@ -1,10 +1,11 @@
 """Whether the flags are what the record says, and where on the ladder they really are. Pure."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import pairwise
 
 from rollback_daemon.flags.store import FlagValue, same
 from rollback_daemon.judge.position import Position
@@ -23,12 +24,16 @@ class Drift(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """Where the flags are. `stage` is the one that they equal, or None; `keys` are those that differ from the record: (expected, actual)."""
+    """Where the flags are. `stage` is the one that they equal, or None; `keys` are those that differ from the record: (expected, actual).
+
+    `mixed`: they are those of no stage, and some of them were raised.
+    """
 
     drift: Drift
     stage: Stage | None = None
     keys: Mapping[str, tuple[FlagValue, FlagValue]] | None = None
     why: str = ""
+    mixed: bool = False
 
 
 def whereabouts(rollout: Rollout, position: Position, flags: Mapping[str, FlagValue] | str, now: datetime) -> Whereabouts:
@@ -60,8 +65,8 @@ def locate(rollout: Rollout, stage: Stage, flags: Mapping[str, FlagValue] | str)
     keys = {key: (value, flags.get(key)) for key, value in stage.flags.items() if not same(value, flags.get(key))}
     found = matching(rollout, flags)
     if found is None:
-        raised = all(key in flags and is_raised(rollout, stage, key, flags[key]) for key in keys)
-        return Whereabouts(Drift.HIGHER if raised else Drift.OTHER, None, keys)
+        raised = [key in flags and is_raised(rollout, stage, key, flags[key]) for key in keys]
+        return Whereabouts(Drift.HIGHER if all(raised) else Drift.OTHER, None, keys, mixed=any(raised) and not all(raised))
     return Whereabouts(Drift.LOWER if found.number < stage.number else Drift.HIGHER, found, keys)
 
 
@@ -76,13 +81,15 @@ def equals(stage: Stage, flags: Mapping[str, FlagValue]) -> bool:
 
 
 def is_raised(rollout: Rollout, stage: Stage, key: str, value: FlagValue) -> bool:
-    """Whether a flag's value is one from above the `stage`: that of a higher stage and of no lower one, or a number beyond the stage's own on the
-    side to which the ladder goes.
+    """Whether a flag's value is one from above the `stage`: that of a higher stage and of no lower one, a number beyond the stage's own on the side
+    to which the ladder goes, or a list with more in it than the stage's own where the ladder's lists only grow.
     """
     if any(same(value, other.flags[key]) for other in rollout.stages[: stage.number + 1]):
         return False
     if any(same(value, other.flags[key]) for other in rollout.stages[stage.number + 1 :]):
         return True
+    if isinstance(value, (tuple, list)):
+        return _is_longer(value, [other.flags[key] for other in rollout.stages], stage.number)
     ladder = [_number(other.flags[key]) for other in rollout.stages]
     given = _number(value)
     if given is None or any(one is None for one in ladder) or isinstance(value, str) != isinstance(stage.flags[key], str):
@@ -92,6 +99,18 @@ def is_raised(rollout: Rollout, stage: Stage, key: str, value: FlagValue) -> boo
     if numbers == sorted(numbers) and numbers[0] != numbers[-1]:
         return given > here
     return numbers == sorted(numbers, reverse=True) and numbers[0] != numbers[-1] and given < here
+
+
+def _is_longer(value: Sequence[FlagValue], ladder: Sequence[FlagValue], here: int) -> bool:
+    """Whether a list has all that the ladder's list `here` has, and something else as well, in whatever order."""
+    lists = [one for one in ladder if isinstance(one, (tuple, list))]
+    if len(lists) != len(ladder) or not all(_has_all(above, below) for below, above in pairwise(lists)):
+        return False
+    return _has_all(value, lists[here]) and not _has_all(lists[here], value)
+
+
+def _has_all(whole: Sequence[FlagValue], part: Sequence[FlagValue]) -> bool:
+    return all(any(same(one, other) for other in whole) for one in part)
 
 
 def _number(value: FlagValue) -> float | None:

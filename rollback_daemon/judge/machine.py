@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rollback_daemon.judge import act, astray, baselines, dossier, due, tenure
+from rollback_daemon.judge import act, astray, baselines, dossier, due, lesser, tenure
 from rollback_daemon.judge.adoption import adopt
 from rollback_daemon.judge.approvals import why_void
 from rollback_daemon.judge.drift import Drift, Whereabouts, locate, whereabouts
@@ -54,7 +54,7 @@ def step(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
         stepped=now,
         blind_since=_blind_since(state, triggers, now),
         drift=where.drift if position.open is None else state.drift,
-        drift_since=None if where.drift is Drift.NONE else state.drift_since or now,
+        drift_since=_drift_since(state, position, where, now),
         tenure=record,
     )
     decided, state = act.on_triggers(rollout, state, position, triggers, where, now)
@@ -76,16 +76,23 @@ def glance(rollout: Rollout, state: State, judgement: Judgement, sight: Sight, n
     news = list(astray.news(rollout, state, position, where, sight, judgement.seen, now))
     decided = list(astray.decide(rollout, state, position, where, sight, now))
     drift = where.drift if position.open is None else state.drift
-    state = replace(state, drift=drift, drift_since=None if where.drift is Drift.NONE else state.drift_since or now)
+    state = replace(state, drift=drift, drift_since=_drift_since(state, position, where, now))
     state = _apply_all(state, [*news, *decided], now)
     seen = seen_checks(rollout, state, position, judgement.gates, judgement.triggers, where, now)
     checks = all_checks(rollout, state, state.position or position, seen, now)
     return Step(state, (*news, *decided), replace(judgement, whereabouts=where, seen=seen, checks=checks))
 
 
+def _drift_since(state: State, position: Position, where: Whereabouts, now: datetime) -> datetime | None:
+    """Since when the flags have not been those on record; None when they are."""
+    if where.drift is Drift.NONE:
+        return None
+    return now if astray.is_anew(state, position, where) else state.drift_since or now
+
+
 def ladder(rollout: Rollout, state: State) -> Rollout:
     """The ladder as it is now: with the flags that are degraded in the place of every stage's own."""
-    return rollout.degraded(state.position.degraded) if state.position else rollout
+    return lesser.ladder(rollout, state.position.degraded) if state.position else rollout
 
 
 def apply(state: State, happened: Happened, at: datetime) -> State:

@@ -203,7 +203,7 @@ def _held(position: Position, body: Mapping[str, Any], at: datetime) -> Position
 
 
 def _rehearsed(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
-    if body["passed"]:
+    if body["passed"] or position.code == Code.DRIFT:  # who raised flags in the middle of it is what people must hear of
         return replace(position, rehearsing=None)
     return replace(position, rehearsing=None, why=body["why"], by=body.get("by", ""), code=Code.REHEARSAL)
 

@@ -53,6 +53,16 @@ def _not_lower(rollout: Rollout, position: Position, where: Whereabouts, current
     return Reason(Code.NOT_LOWER, f'"{named.name}" is not below "{current.name}"; going up is a promotion')
 
 
+def halt(rollout: Rollout, state: State, by: str, reason: str, now: datetime) -> Happened:
+    """`hold`; and a rehearsal that has not begun to come back up has failed by it, and stays down."""
+    position = state.position
+    rehearsal = position.rehearsing if position else None
+    if position is None or rehearsal is None or position.open_promotion:
+        return hold(rollout, state, by, reason)
+    why, seconds = f"the rehearsal failed: it was stopped by {said(by, reason)}", (now - rehearsal.at).total_seconds()
+    return Happened(Event.REHEARSED, {"id": rehearsal.id, "stage": rehearsal.stage, "passed": False, "seconds": seconds, "why": why, "by": by})
+
+
 def hold(rollout: Rollout, state: State, by: str, reason: str) -> Happened:
     """Stop the way up until it is resumed."""
     position = known(rollout, state)

@@ -34,11 +34,11 @@ def checks(rollout: Rollout, dossier: Dossier, position: Position, now: datetime
     if target is None:
         return
     for name in target.requires.checkpoints:
-        yield _checkpoint(name, dossier, position)
+        yield _checkpoint(name, dossier, position, now + rollout.max_gap)
     for fresh in target.requires.evidence:
-        yield _evidence(fresh, dossier, position, now)
+        yield _evidence(fresh, dossier, position, now, now + rollout.max_gap)
     if target.requires.rehearsal is not None:
-        yield _rehearsal(target.requires.rehearsal, dossier, now)
+        yield _rehearsal(target.requires.rehearsal, dossier, now, now + rollout.max_gap)
     if target.requires.approvals is not None:
         yield approvals.check(rollout, dossier, position, target, now)
         yield _decision(dossier)
@@ -52,9 +52,11 @@ def _decision(dossier: Dossier) -> Check:
     return Check("decision", f"proposed by {proposal.by} at {proposal.at:%Y-%m-%d %H:%M} UTC: {proposal.why}")
 
 
-def _checkpoint(name: str, dossier: Dossier, position: Position) -> Check:
-    """One made before this stage was about another climb."""
+def _checkpoint(name: str, dossier: Dossier, position: Position, latest: datetime) -> Check:
+    """One made before this stage was about another climb; of one made after the `latest` possible time nobody knows when it was."""
     called, made = f"checkpoint {name}", dossier.checkpoints.get(name)
+    if made and made.at > latest:
+        return Check(called, f'checkpoint "{name}" {_ahead(made.at)}', Code.CHECKPOINT_MISSING, name)
     if made is None or made.at < position.tenure:
         old = f"; the one of {made.at:%Y-%m-%d %H:%M} UTC was made before this stage began" if made else ""
         return Check(called, f'checkpoint "{name}" is not on record{old}', Code.CHECKPOINT_MISSING, name)
@@ -62,20 +64,28 @@ def _checkpoint(name: str, dossier: Dossier, position: Position) -> Check:
     return Check(called, said, None if made.go else Code.CHECKPOINT_NO_GO, name)
 
 
-def _evidence(fresh: Fresh, dossier: Dossier, position: Position, now: datetime) -> Check:
+def _evidence(fresh: Fresh, dossier: Dossier, position: Position, now: datetime, latest: datetime) -> Check:
     called, made = f"evidence {fresh.name}", dossier.evidence.get(fresh.name)
     if made is None:
         return Check(called, f'evidence "{fresh.name}" is not on record', Code.EVIDENCE_MISSING, fresh.name)
+    if made.at > latest:
+        return Check(called, f'evidence "{fresh.name}" {_ahead(made.at)}', Code.EVIDENCE_MISSING, fresh.name)
     if (fresh.within is None and made.at < position.tenure) or (fresh.within is not None and now - made.at > fresh.within):
         limit = "before this stage began" if fresh.within is None else f"must be no older than {format_duration(fresh.within)}"
         return Check(called, f'evidence "{fresh.name}" is {format_coarse(now - made.at)} old, {limit}', Code.EVIDENCE_MISSING, fresh.name)
     return Check(called, f'evidence "{fresh.name}" by {made.by}, {format_coarse(now - made.at)} old, sha256 {made.digest[:12]}')
 
 
-def _rehearsal(within: timedelta, dossier: Dossier, now: datetime) -> Check:
+def _ahead(at: datetime) -> str:
+    return f"is of {at:%Y-%m-%d %H:%M} UTC, which has not come yet: the clock was set back; it is needed again"
+
+
+def _rehearsal(within: timedelta, dossier: Dossier, now: datetime, latest: datetime) -> Check:
     made, limit = dossier.rehearsed, f"must be no older than {format_duration(within)}"
     if made is None:
         return Check("rehearsal", f"no rollback has been rehearsed; one {limit}", Code.REHEARSAL_MISSING)
+    if made.at > latest:
+        return Check("rehearsal", f"the last rehearsal {_ahead(made.at)}", Code.REHEARSAL_MISSING)
     age = format_coarse(now - made.at)
     if not made.passed:
         return Check("rehearsal", f"the rehearsal {age} ago failed: {made.why}", Code.REHEARSAL_MISSING)

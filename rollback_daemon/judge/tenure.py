@@ -18,7 +18,8 @@ _BUCKETS = 60  # of a window; its share is exact to one of them
 
 @dataclass(frozen=True, slots=True)
 class GateRecord:
-    """One gate over a stage: evaluations in which it was `clear`, of `total`; how long it was `seen`; since when it is clear without a break.
+    """One gate over a stage: evaluations in which it was `clear`, of the `total` of those that could tell; how long it was `seen`; since when it is
+    clear without a break.
 
     `recent` are the same counts in slices of the gate's window: (when the slice began, clear, total).
     """
@@ -43,14 +44,14 @@ def counted(gate: Gate, record: GateRecord, verdict: Verdict, passed: timedelta 
     """The record after the evaluation at `now`. `passed` is the time since the one before; None when that was too long ago to count."""
     if not (gate.for_ or gate.share is not None or gate.min_data):
         return record
-    clear = verdict is Verdict.CLEAR
+    clear, known = verdict is Verdict.CLEAR, verdict is not Verdict.UNKNOWN  # what was not seen is missing from soak and data already
     unbroken = record.clear_since if passed is not None else None
     return GateRecord(
         clear=record.clear + clear,
-        total=record.total + 1,
-        seen=record.seen + (passed if passed and verdict is not Verdict.UNKNOWN else timedelta()),
+        total=record.total + known,
+        seen=record.seen + (passed if passed and known else timedelta()),
         clear_since=(unbroken or now) if clear else None,
-        recent=_recent(gate, record, clear, now, max_gap) if gate.for_ and gate.share is not None else (),
+        recent=_recent(gate, record, (int(clear), int(known)), now, max_gap) if gate.for_ and gate.share is not None else (),
     )
 
 
@@ -62,7 +63,7 @@ def paused(record: GateRecord, verdict: Verdict, passed: timedelta | None) -> Ga
     return replace(record, clear_since=record.clear_since + passed if goes_on and passed is not None else None)
 
 
-def _recent(gate: Gate, record: GateRecord, clear: bool, now: datetime, max_gap: timedelta) -> tuple[tuple[datetime, int, int], ...]:  # noqa: FBT001 (one more count)
+def _recent(gate: Gate, record: GateRecord, more: tuple[int, int], now: datetime, max_gap: timedelta) -> tuple[tuple[datetime, int, int], ...]:
     """The slices of the window, and the one before it if the next followed without a gap: evaluations seldom fall on a window's very beginning."""
     width = max(gate.for_ / _BUCKETS, timedelta(seconds=1))
     begins, window = aligned(now, width), now - gate.for_
@@ -70,7 +71,7 @@ def _recent(gate: Gate, record: GateRecord, clear: bool, now: datetime, max_gap:
     looked = zip(record.recent, following, strict=False)
     kept = [one for one, then in looked if one[0] > window or (then > window and then - one[0] <= max_gap + width)]
     last = kept.pop() if kept and kept[-1][0] == begins else (begins, 0, 0)
-    return (*kept, (begins, last[1] + clear, last[2] + 1))
+    return (*kept, (begins, last[1] + more[0], last[2] + more[1]))
 
 
 def shortfall(gate: Gate, record: GateRecord, now: datetime) -> tuple[Code, str] | None:

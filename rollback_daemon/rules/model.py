@@ -4,7 +4,7 @@ Lives here: the domain's nouns and what follows from them alone. Must not live h
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -203,12 +203,6 @@ class Rollout:
     def above(self, stage: Stage) -> Stage | None:
         """The next higher stage; None at the top."""
         return self.stages[stage.number + 1] if stage.number + 1 < len(self.stages) else None
-
-    def degraded(self, flags: Mapping[str, FlagValue]) -> "Rollout":
-        """The same ladder with these values in the place of every stage's own: what holds while it is degraded."""
-        if not flags:
-            return self
-        return replace(self, stages=tuple(replace(stage, flags={**stage.flags, **flags}) for stage in self.stages))
 
     def relative_signals(self) -> Iterator[Signal]:
         """The signals whose baseline something is held against, each once."""

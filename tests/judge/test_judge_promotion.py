@@ -260,6 +260,26 @@ def test_what_is_automatic_waits_for_everything_like_anything_else() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("stop", "expected", "go_on"),
+    [("hold", "blocked by held+soak", "resume"), ("flags unreadable", "blocked by flags_unreadable+soak", "flags canary")],
+)
+def test_what_is_automatic_waits_while_it_is_held_or_blind_and_goes_on_afterwards(stop: str, expected: str, go_on: str) -> None:
+    play(
+        AUTOMATIC,
+        f"""
+        0s  | errors 0                          | soaking at canary
+        1s  | propose, vote GO ann, vote GO bob |
+        2s  | {stop}                            |
+        15s |                                   | {expected}
+        30s |                                   | {expected}
+        31s | {go_on}                           |
+        45s |                                   | blocked by soak
+        60s |                                   | promote to half
+        """,
+    )
+
+
 @pytest.mark.parametrize("changed", [{"asks": {}}, {"automatic": []}, {"enforce": False}])
 def test_nothing_climbs_by_itself_without_approvals_without_being_automatic_or_in_observe_mode(changed: dict[str, object]) -> None:
     settings: dict[str, object] = {"asks": {"half": Requires(approvals("lead"))}, "automatic": ["half"], **changed}

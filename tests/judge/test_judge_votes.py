@@ -293,3 +293,16 @@ def test_votes_outlast_a_hold_and_a_resume() -> None:
 
 def test_votes_do_not_outlast_flags_that_a_person_lowered() -> None:
     play(voting("lead"), f"{PROPOSED}\n3s | vote GO ann |\n15s | flags baseline | held at baseline\n30s | | voided, blocked by held")
+
+
+def test_votes_do_not_count_for_another_stay_at_the_same_stage_although_nobody_looked_in_between() -> None:
+    play(
+        replace(voting("lead"), break_glass=("lead",)),
+        f"""
+        {PROPOSED}
+        3s  | vote GO ann     |
+        4s  | rollback        | rolled_back at baseline
+        5s  | break glass ann | soaking at canary
+        6s  | promote         | refused approvals_missing+not_evaluated
+        """,
+    )

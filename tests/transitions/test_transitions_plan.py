@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rollback_daemon.flags.store import FlagValue, same
+from rollback_daemon.judge import lesser
 from rollback_daemon.judge.drift import matching
 from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.transitions import Kind
@@ -191,9 +192,9 @@ def test_a_number_below_the_target_is_no_raise_and_leads_to_the_bottom() -> None
 
 def test_a_lesser_service_sets_its_own_flags_and_no_others_wherever_the_rest_are() -> None:
     kinder = replace(opened(NUMBERS, Kind.DEGRADE, "stage-2", "stage-2"), flags={"SHARE": 5})
-    planned = plan(NUMBERS.degraded({"SHARE": 5}), kinder, {"ON": True, "SHARE": 50})
+    planned = plan(lesser.ladder(NUMBERS, {"SHARE": 5}), kinder, {"ON": True, "SHARE": 50})
     assert (planned.stage.name, planned.expected, planned.changes) == ("stage-2", {"SHARE": 5}, {"SHARE": 5})
-    assert not plan(NUMBERS.degraded({"SHARE": 5}), kinder, {"ON": True, "SHARE": 5}).changes
+    assert not plan(lesser.ladder(NUMBERS, {"SHARE": 5}), kinder, {"ON": True, "SHARE": 5}).changes
 
 
 def test_restoring_sets_them_back_to_those_of_the_stage() -> None:
@@ -201,11 +202,11 @@ def test_restoring_sets_them_back_to_those_of_the_stage() -> None:
     assert plan(NUMBERS, restored, {"ON": True, "SHARE": 5}).changes == {"SHARE": 50}
 
 
-def test_a_rollback_while_degraded_keeps_the_lesser_service() -> None:
-    lesser = NUMBERS.degraded({"SHARE": 5})
-    planned = plan(lesser, opened(lesser, Kind.ROLLBACK, "stage-2", "baseline"), {"ON": True, "SHARE": 5})
-    assert planned.changes == {"ON": False}
-    assert planned.expected == {"ON": False, "SHARE": 5}
+def test_a_rollback_while_degraded_keeps_the_lesser_service_where_it_is_less() -> None:
+    kinder = lesser.ladder(NUMBERS, {"SHARE": 5})
+    assert [stage.flags["SHARE"] for stage in kinder.stages] == [min(5, int(str(stage.flags["SHARE"]))) for stage in NUMBERS.stages]
+    planned = plan(kinder, opened(kinder, Kind.ROLLBACK, "stage-2", "baseline"), {"ON": True, "SHARE": 5})
+    assert planned.changes == planned.expected == {"ON": False, "SHARE": 0}
 
 
 @unhurried

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _COLOURS = {
     "firing": "bold red",
     "failed": "bold red",
@@ -47,7 +47,7 @@ def clean(value: Any) -> Any:
         return {clean(key): clean(one) for key, one in value.items()}
     if isinstance(value, list):
         return [clean(one) for one in value]
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", value) if isinstance(value, str) else value
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], value) if isinstance(value, str) else value
 
 
 def word(text: Any) -> str:

@@ -67,7 +67,8 @@ def _voter(vote: Mapping[str, Any]) -> str:
 
 def _proposed(event: Event) -> str:
     asked = f"{event['needed']} of {', '.join(event['roles'])} until {clock(event['expires'])}"
-    return f"{event['stage']} -> {event['to']} [{event['id']}]: {event['why']}; it needs {asked}{_seen(event)}"
+    against = "".join(f"; the NO-GO of {one['by']} stands" for one in event.get("against", ()))
+    return f"{event['stage']} -> {event['to']} [{event['id']}]: {event['why']}; it needs {asked}{against}{_seen(event)}"
 
 
 def _voted(event: Event) -> str:

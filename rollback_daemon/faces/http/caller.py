@@ -17,11 +17,12 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from rollback_daemon.faces.http.web_config import OURSELVES
+
 CALLER = "caller"
 """Where the `Caller` stands in the state of a request; absent where nobody is asked who he is."""
 CHALLENGE = {"www-authenticate": 'Basic realm="rollbackd", charset="UTF-8"'}
 """The headers that go with every 401."""
-
 _LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 _PROXIES = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 _ESTABLISHED = "01"
@@ -70,6 +71,8 @@ def identify(request: Request, proc: Path = Path("/proc")) -> str:
     origin = request.headers.get("origin")
     if origin and not _is_own_page(origin, request.headers.get("host", "")):
         raise NotAllowedError(_OTHER_SITE)
+    if caller.name == OURSELVES:  # of a certificate; a login of that name is refused with the file
+        raise NotAllowedError(f'"{OURSELVES}" stands on record for the guard itself; use a certificate of another name')
     return caller.name
 
 
@@ -82,7 +85,8 @@ def _on_this_machine(request: Request, proc: Path) -> str:
     host, origin = request.headers.get("host", ""), request.headers.get("origin")
     if _name(host) not in _LOOPBACK_NAMES or (origin and not _is_own_page(origin, host)):
         raise NotAllowedError(_OTHER_SITE)
-    return _owner((client.host, client.port), _port(request), proc) or f"somebody on {client.host}"
+    name = _owner((client.host, client.port), _port(request), proc) or f"somebody on {client.host}"
+    return f"the user {name}" if name == OURSELVES else name
 
 
 def _came_through_proxy(request: Request) -> bool:

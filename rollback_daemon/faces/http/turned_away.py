@@ -24,11 +24,13 @@ class TurnedAway:
     def __call__(self, method: str, path: str, name: str, address: str) -> None:
         """Somebody gave a wrong name or password."""
         parts = path.split("/")
-        if method != "POST" or parts[:4] != ["", "api", "v1", "rollouts"] or len(parts) < 6 or not self._guard.active or self._is_flood():
+        if method != "POST" or parts[:4] != ["", "api", "v1", "rollouts"] or len(parts) < 6 or not self._guard.active:
             return
-        with contextlib.suppress(OperationRefused):  # no such rollout: nothing to put it on record of
-            why = f"the user name or the password is wrong (from {address})"
-            self._guard.watch(parts[4]).refused(parts[5][:_LONGEST], f"somebody as {name[:_LONGEST]!r}", "", why)
+        with contextlib.suppress(OperationRefused):  # no such rollout: nothing to put it on record of, and nothing that counts
+            watch = self._guard.watch(parts[4])
+            if not self._is_flood():
+                why = f"the user name or the password is wrong (from {address})"
+                watch.refused(parts[5][:_LONGEST], f"somebody as {name[:_LONGEST]!r}", "", why)
 
     def _is_flood(self) -> bool:
         now = time.monotonic()

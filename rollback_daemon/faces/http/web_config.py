@@ -19,7 +19,7 @@ from rollback_daemon.schema import Part, Text
 
 _HASH = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}")
 _COSTS = range(4, 16)  # one more doubles the time; 15 takes seconds already, and one password is checked after the other
-_OURSELVES = "rollbackd"  # on record for what the guard did by itself
+OURSELVES = "rollbackd"  # on record for what the guard did by itself
 
 
 def _refused(why: str) -> BeforeValidator:
@@ -113,7 +113,7 @@ class HTTPServer(Part):
 def _user(name: str) -> str:
     if not name or ":" in name or not name.isprintable():
         raise ValueError('is no name of a user; it has at least one letter, no ":" and no control characters')
-    if name == _OURSELVES:
+    if name == OURSELVES:
         raise ValueError(f'"{name}" stands on record for the guard itself; use another name')
     return name
 
