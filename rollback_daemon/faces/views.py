@@ -5,6 +5,7 @@ Lives here: the shape, and the sentences that say what would change something. M
 
 from collections.abc import Iterator
 from datetime import datetime
+from textwrap import shorten
 from typing import Any
 
 from rollback_daemon.durations import format_coarse, format_duration, format_number
@@ -23,6 +24,7 @@ from rollback_daemon.rules.reading import Health, Reading, Verdict
 from rollback_daemon.signals.observation import Labels, NoData, Value, show_labels
 from rollback_daemon.watch import Watch
 
+_SHORT = 100  # characters of a reason in a line of its rollout
 _MOST_SERIES = 20  # of one trigger, furthest first: more than anybody reads
 
 
@@ -129,6 +131,11 @@ def _trouble(watch: Watch) -> Iterator[str]:
         yield f"FLAGS UNREADABLE: {where.why}"
     elif where is not None and where.keys:
         yield f"DRIFT: {', '.join(sorted(where.keys))} not as on record"
+    position = watch.state.position
+    if position and position.degraded:
+        yield f"DEGRADED: {', '.join(sorted(position.degraded))}"
+    if position and position.broken_glass:
+        yield f"BREAK-GLASS: {shorten(position.broken_glass, _SHORT, placeholder='…')}"
 
 
 def _next(watch: Watch) -> str:
@@ -142,7 +149,7 @@ def _next(watch: Watch) -> str:
     if position.rehearsing is not None:
         return f"a rollback is being rehearsed; {position.rehearsing.stage} follows when its steps have passed"
     if position.phase in {Phase.ROLLED_BACK, Phase.HELD, Phase.FROZEN}:
-        return "stays until a person resumes it with a reason"
+        return f"stays until a person resumes it with a reason: {shorten(position.why, _SHORT, placeholder='…')}"
     if judgement is None:
         return "waiting for its first evaluation"
     stage = watch.rollout.stage(position.stage) or watch.rollout.stages[0]
@@ -150,7 +157,8 @@ def _next(watch: Watch) -> str:
         return "at the top, and still watched"
     following = watch.rollout.stages[stage.number + 1].name
     if judgement.blockers:
-        return f"promotion to {following} waits: {judgement.blockers[0].sentence}"
+        more = f" (and {len(judgement.blockers) - 1} more, see explain)" if len(judgement.blockers) > 1 else ""
+        return f"promotion to {following} waits: {judgement.blockers[0].sentence}{more}"
     return f"may be promoted to {following} by a person"
 
 

@@ -86,13 +86,14 @@ def findings(
 ) -> list[Finding]:
     """Every check in its order. `prometheus` is the address that is asked, for people."""
     wanted, flags = rollout.preflight, Path(rollout.flags.path)
+    endpoints = tuple(dict.fromkeys([*wanted.services, *(url for signal in rollout.signals for url in signal.endpoints)]))
     with ThreadPoolExecutor(4, thread_name_prefix="preflight") as pool:
-        services = pool.submit(askers.services, wanted.services)
+        services = pool.submit(askers.services, endpoints)
         answers = pool.submit(askers.queries, [sight_checks.ANSWERS, *sight_checks.needed(rollout)])
         rules = pool.submit(askers.alert_rules) if wanted.alert_rules else None
         alertmanagers = pool.submit(askers.alertmanagers)
     return [
-        *sight_checks.services(wanted.services, services.result()),
+        *sight_checks.services(endpoints, services.result()),
         sight_checks.prometheus(prometheus, answers.result()),
         *sight_checks.queries(rollout, answers.result()),
         *file_checks.disks(flags, journal, wanted.disk_free),

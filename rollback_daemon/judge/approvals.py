@@ -59,7 +59,10 @@ def check(rollout: Rollout, dossier: Dossier, position: Position, target: Stage,
     if proposal is None:
         why = f"; the last proposal is void: {dossier.void}" if dossier.void else ""
         nobody = f'no approvals: nobody has proposed the promotion to "{target.name}"'
-        return Check("approvals", f"{nobody}{why}; it needs {asked}", Code.APPROVALS_MISSING)
+        last = dossier.ended
+        same = last is not None and (last.stage, last.entered) == (position.stage, position.tenure)
+        dissent = "".join(f"; the NO-GO of {vote.by} stands on" for vote in standing_no_gos(last)) if last and same else ""
+        return Check("approvals", f"{nobody}{why}; it needs {asked}{dissent}", Code.APPROVALS_MISSING)
     if why := why_void(rollout, dossier, position, now):
         return Check("approvals", f"the votes are void: {why}; propose it again", Code.APPROVALS_VOID)
     if against := list(standing_no_gos(proposal)):

@@ -120,7 +120,7 @@ def lapsed(dossier: Dossier, roles: Callable[[str], AbstractSet[str]]) -> Iterat
 
 def resolve(rollout: Rollout, state: State, person: Person, of: str, reason: str, now: datetime) -> Happened:
     """Resolve somebody's NO-GO on record, with how; the dissent stays there. For people with a role in the vote, not for the proposer."""
-    what = f"the NO-GO of {of} for {rollout.name} stands"
+    what = f"no NO-GO of {of} for {rollout.name} is resolved"
     proposal = _standing(rollout, state, known(rollout, state), what, now)
     if person.name == proposal.by:
         raise Refusal(what, [Reason(Code.NOT_ENTITLED, "who proposes a promotion cannot resolve what speaks against it")])
@@ -137,6 +137,13 @@ def checkpoint(rollout: Rollout, state: State, person: Person, name: str, reason
     """Put a checkpoint on record: a name that a stage asks for, a decision, a text. A later one of the same name takes its place."""
     position = known(rollout, state)
     _refuse_unknown(rollout, "checkpoint", name, [one for stage in rollout.stages for one in stage.requires.checkpoints])
+    here = rollout.stage(position.stage)
+    following = rollout.above(here) if here else None
+    if following is None or name not in following.requires.checkpoints:
+        ways = [(rollout.stages[stage.number - 1].name, stage.name) for stage in rollout.stages if name in stage.requires.checkpoints]
+        why = " or ".join(f'on the way from "{below}" to "{above}"' for below, above in ways)
+        what = f'checkpoint "{name}" is asked for {why}, and counts only when it is made there'
+        raise Refusal(f"{rollout.name} is at {position.stage}", [Reason(Code.NOT_ENTITLED, what)])
     body = {"checkpoint": name, "go": go, "by": person.name, "why": reason, "stage": position.stage}
     return Happened(Event.CHECKPOINT, {**body, "sha256": sha256} if sha256 else body)
 

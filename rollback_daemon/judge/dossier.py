@@ -172,8 +172,7 @@ def _intended(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossie
         return replace(dossier, proposal=None, void="a rollback was rehearsed since it was made", ended=dossier.proposal)
     if body["kind"] != Kind.PROMOTE or "bases" not in body:
         return dossier
-    void = "the promotion that it was about has begun" if dossier.proposal else dossier.void
-    return replace(dossier, bases=_bases(body), proposal=None, void=void, ended=None)
+    return replace(dossier, bases=_bases(body), proposal=None, void="", ended=None)
 
 
 def _adopted(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossier:  # noqa: ARG001 (the shape of a fold)

@@ -19,6 +19,9 @@ from rollback_daemon.rules.model import Condition, Gate, Rollout, Stage
 from rollback_daemon.rules.reading import Observations, Reading, Verdict, compare, look, quorum, worst
 from rollback_daemon.signals.observation import Labels, show_labels
 
+FLAGS = "flags"
+"""What the check of the flags is called."""
+
 
 def judge_gate(gate: Gate, observations: Observations, stage: str, now: datetime) -> GateJudgement:
     """Whether the gate passes in this evaluation: every series must. What is shown is the series that tells why, and of several the worst."""
@@ -58,14 +61,17 @@ def gate_sentence(judged: GateJudgement) -> str:
         name, must = f"{gate.name}: {gate.signal.subject} {gate.condition}", f"at least {gate.quorum[0]} of {gate.quorum[1]}"
     if judged.verdict is Verdict.UNKNOWN or judged.value is None:
         return f"{name} is unknown ({judged.why or 'no data'}), must be {must}"
-    return f"{name}{' on' if gate.quorum else ''} {format_number(judged.value)}{f' ({judged.why})' if judged.why else ''}, must be {must}"
+    if gate.quorum:
+        failing = f"; not so on {judged.why}" if judged.why else ""
+        return f"{name} on {format_number(judged.value)} of {gate.quorum[1]} series, must be at least {gate.quorum[0]}{failing}"
+    return f"{name} {format_number(judged.value)}{f' ({judged.why})' if judged.why else ''}, must be {must}"
 
 
 def of_sight(
     rollout: Rollout, position: Position, gates: Sequence[GateJudgement], triggers: Sequence[TriggerJudgement], where: Whereabouts, now: datetime
 ) -> Iterator[Check]:
     """The checks of what was seen. A rollout that is ready or complete passes all that are blocking."""
-    yield _of_flags(where)
+    yield of_flags(where)
     for judged in gates:
         if judged.applies:
             yield _of_gate(judged, now)
@@ -79,13 +85,14 @@ def is_watching(one: TriggerJudgement, position: Position) -> bool:
     return one.armed and not one.trigger.dry_run and position.stage in one.trigger.stages
 
 
-def _of_flags(where: Whereabouts) -> Check:
+def of_flags(where: Whereabouts) -> Check:
+    """Whether the flags are those on record."""
     if where.drift is Drift.UNREADABLE:
-        return Check("flags", f"its flags cannot be read: {where.why}", Code.FLAGS_UNREADABLE)
+        return Check(FLAGS, f"its flags cannot be read: {where.why}", Code.FLAGS_UNREADABLE)
     if where.drift is not Drift.NONE:
         keys = ", ".join(sorted(where.keys or ()))
-        return Check("flags", f"its flags are not those of the stage on record ({keys})", Code.DRIFT)
-    return Check("flags", "its flags are those of the stage on record")
+        return Check(FLAGS, f"its flags are not those of the stage on record ({keys})", Code.DRIFT)
+    return Check(FLAGS, "its flags are those of the stage on record")
 
 
 def _of_gate(judged: GateJudgement, now: datetime) -> Check:
@@ -101,8 +108,8 @@ def _of_gate(judged: GateJudgement, now: datetime) -> Check:
 def _of_trigger(one: TriggerJudgement, stage: Stage, following: Stage | None) -> Iterator[Check]:
     """A trigger speaks for the stages that it is armed at: the present one, and the next, which it would take back at once.
 
-    With an `initial_delay` its signal means nothing before a stage has had that time, and one that is held against a baseline has none for the
-    next stage yet: there is nothing to tell there. The present stage is not judged before the delay is over.
+    With an `initial_delay` its signal means nothing before a stage has had that time, and one that is held against a baseline may have none yet:
+    that it cannot tell says nothing about the next stage. The present stage is not judged before the delay is over.
     """
     trigger = one.trigger
     name = f"trigger {trigger.name}"
@@ -113,8 +120,10 @@ def _of_trigger(one: TriggerJudgement, stage: Stage, following: Stage | None) ->
         yield Check(name, f'{name} cannot tell: it is armed {delay} after "{stage.name}" began', Code.TRIGGER_UNKNOWN, trigger.name)
     elif stage.name in trigger.stages:
         yield from _of_series(one, "")
-    elif following and following.name in trigger.stages and not trigger.initial_delay and not any(s.relative for s in trigger.test.signals()):
-        yield from _of_series(one, f', and is armed at "{following.name}"')
+    elif following and following.name in trigger.stages and not trigger.initial_delay:
+        next_up = _of_series(one, f', and is armed at "{following.name}"')
+        relative = any(signal.relative for signal in trigger.test.signals())
+        yield from (check for check in next_up if not (relative and check.code is Code.TRIGGER_UNKNOWN))
 
 
 def _of_series(one: TriggerJudgement, where: str) -> Iterator[Check]:

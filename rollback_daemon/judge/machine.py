@@ -13,7 +13,7 @@ from rollback_daemon.judge import act, astray, baselines, dossier, due, lesser, 
 from rollback_daemon.judge.adoption import adopt
 from rollback_daemon.judge.approvals import why_void
 from rollback_daemon.judge.drift import Drift, Whereabouts, locate, whereabouts
-from rollback_daemon.judge.gates import is_watching, judge_gate, judge_quiet
+from rollback_daemon.judge.gates import FLAGS, is_watching, judge_gate, judge_quiet, of_flags
 from rollback_daemon.judge.position import Position, fold, not_ahead
 from rollback_daemon.judge.reasons import Check, Code
 from rollback_daemon.judge.standing import all_checks, seen_checks
@@ -78,7 +78,7 @@ def glance(rollout: Rollout, state: State, judgement: Judgement, sight: Sight, n
     drift = where.drift if position.open is None else state.drift
     state = replace(state, drift=drift, drift_since=_drift_since(state, position, where, now))
     state = _apply_all(state, [*news, *decided], now)
-    seen = seen_checks(rollout, state, position, judgement.gates, judgement.triggers, where, now)
+    seen = (of_flags(where), *(check for check in judgement.seen if check.name != FLAGS))  # the others are of the evaluation
     checks = all_checks(rollout, state, state.position or position, seen, now)
     return Step(state, (*news, *decided), replace(judgement, whereabouts=where, seen=seen, checks=checks))
 

@@ -73,7 +73,7 @@ MISSING = [
     ({75: "latency 2", 90: "latency 0"}, "gate_time", "gate Steady: latency 0, must be < 1; clear for 0s of 30s"),
     ({45: "misses 2", 60: "misses 0"}, "gate_time", "gate Mostly: misses 0, must be < 1; clear in 83.3333% of 6 evaluations, must be at least 90%"),
     ({15: "fresh nothing", 60: "fresh 0"}, "gate_data", "gate Known: fresh 0, must be < 1; seen for 45s of 1m at this stage; 15s to go"),
-    ({90: "up{b} 0"}, "gate_violated", 'gate Pods: up >= 1 on 1 ({pod="b"}, {pod="c"}), must be at least 2 of 3'),
+    ({90: "up{b} 0"}, "gate_violated", 'gate Pods: up >= 1 on 1 of 3 series, must be at least 2; not so on {pod="b"}, {pod="c"}'),
     ({75: "alarm 2", 90: "alarm 0"}, "gate_violated", "gate Calm: fired since this stage began: Alarm at 2026-03-01 12:01:15"),
     ({90: "cost 2"}, "gate_violated", "gate Cost: cost / its baseline 2 (2, baseline 1), must be <= 1.5"),
     ({90: "patience 2"}, "trigger_pending", "trigger Patient is pending"),

@@ -267,3 +267,21 @@ def test_a_rehearsal_that_is_asked_for_must_have_passed_and_be_young_enough(with
         """,
         at="half",
     )
+
+
+@pytest.mark.parametrize("steps", ["pass", "fail"])
+def test_votes_from_before_a_rehearsal_count_no_more_however_it_ended(steps: str) -> None:
+    world = play(
+        practising(asks={"full": Requires(approvals("lead"))}),
+        f"""
+        0s  |               | ready at half
+        1s  | propose       |
+        2s  | vote GO ann   |
+        3s  | rehearse      |
+        4s  | steps {steps} |
+        5s  | vote GO lea   | refused approvals_missing
+        15s |               |
+        """,
+        at="half",
+    )
+    assert world.state.dossier.void == "a rollback was rehearsed since it was made"

@@ -51,7 +51,7 @@ def rehearse(
     url: URL = DEFAULT_URL,
     output: FORMAT = Format.TABLE,
 ) -> None:
-    """Roll back for practice, run the steps of the rule file, and come back up if they pass."""
+    """Roll back for practice, for real users, run the steps of the rule file, and come back up if they pass; otherwise stay down."""
     started = call("POST", url, path_of(rollout, "rehearse"), {"reason": reason})
     deadline = time.monotonic() + wait
     while wait:
@@ -60,6 +60,7 @@ def rehearse(
         if ended is not None and not ended["passed"]:
             fail(ended["why"], NO)
         if ended is not None:
+            typer.echo(f"rehearsed in {ended['seconds']:g} s: {ended['why']}", err=True)
             break
         if time.monotonic() > deadline:
             fail(f"the rehearsal has not ended after {wait:g} s; it goes on, see `rollbackd history {rollout}`", UNKNOWN)

@@ -161,6 +161,8 @@ def _verdict(card: Mapping[str, Any]) -> Iterator[str]:
     to = f" -> {escape(card['to'])}" if card["to"] else ""
     yield f"[bold]{escape(card['rollout'])}[/]  {escape(card['stage'] or '-')}{to}"
     yield word(card["verdict"] or "unknown")
+    if against := [one["check"] for one in card["checks"] if one["blocking"] and one["outcome"] != "pass"]:
+        yield f"[bold red]blocked by {escape(', '.join(dict.fromkeys(against)))}[/]"
     if card["points"] is not None:
         yield f"{card['points']:g} of 100 (GO from {card['go']:g}, with monitoring from {card['monitor']:g})"
     if card["unsure"]:

@@ -27,7 +27,7 @@ class Decision(StrEnum):
 
 def propose(rollout: ROLLOUT, reason: REASON, url: URL = DEFAULT_URL, output: FORMAT = Format.TABLE) -> None:
     """Put the promotion to the next stage to the vote. Who proposes has no vote."""
-    _say(url, rollout, ("propose",), {"reason": reason}, output, "proposed")
+    _say(url, rollout, ("propose",), {"reason": reason}, output, "proposed; a proposal before it, and every GO on it, has ended")
 
 
 def approve(
@@ -116,8 +116,10 @@ def _say(url: str, rollout: str, path: tuple[str, ...], body: dict[str, Any], ou
         return
     from rollback_daemon.faces.cli import show
 
-    clean = show.clean(found)
-    typer.echo(f"{clean['rollout']}: {show.clean(done)}; {clean['next']}")
+    explained = show.clean(call("GET", url, path_of(rollout, "explain")))
+    typer.echo(f"{explained['rollout']}: {show.clean(done)}; {explained['next']}")
+    for blocker in explained["blockers"] if len(explained["blockers"]) > 1 else ():
+        typer.echo(f"  {'?' if blocker['unknown'] else '-'} {blocker['sentence']}")
 
 
 VERBS = (propose, approve, reject, withdraw, resolve, checkpoint, evidence, handoff)
