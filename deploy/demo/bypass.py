@@ -102,6 +102,7 @@ def earned(ground: Ground) -> None:
 def voted(ground: Ground) -> None:
     """Each in a role that the daemon's configuration gives them, by their own login."""
     title("5. The vote: frida proposes; five roles must say GO, and one NO-GO stops it.")
+    out.print("\n".join(f"{role}: {', '.join(names)}" for role, names in ROLES.items()))
     ground.rollbackd("propose", ROLLOUT, "--reason", "48 quiet hours at 10 %", by="frida")
     ground.rollbackd("approve", ROLLOUT, "--reason", "staffed for the night", by="anna")
     ground.rollbackd("reject", ROLLOUT, "--reason", "precision was measured on 40 queries only", by="ben")

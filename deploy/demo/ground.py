@@ -23,6 +23,7 @@ from rollback_daemon.lab.toolset import Toolset
 
 HERE = Path(__file__).resolve().parent
 RULES = HERE.parent.parent / "rules"
+_WIDTH = 200  # characters
 _PATIENCE = 30  # seconds for a command, and for Prometheus to see something
 
 out = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=200, soft_wrap=True)
@@ -90,7 +91,7 @@ class Ground:
             environment["ROLLBACKD_HTTP_CONFIG_FILE"] = str(self._logins[by])
         command = [sys.executable, "-m", "rollback_daemon", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False, env=environment)
-        out.print(escape(shown(done.stdout + done.stderr)))
+        out.print(escape(_cropped(shown(done.stdout + done.stderr))))
         if done.returncode != int(refused):
             raise LabError(f"rollbackd {arguments[0]} exited with {done.returncode}")
 
@@ -122,6 +123,11 @@ class Ground:
         """The sum of all series of one of the daemon's own metrics."""
         lines = self._session.get(f"{self.daemon.url}/metrics", timeout=5).text.splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name + "{"))
+
+
+def _cropped(text: str) -> str:
+    """No line longer than a screen is wide; the command itself shows all of it."""
+    return "\n".join(line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…" for line in text.splitlines())
 
 
 def title(text: str) -> None:

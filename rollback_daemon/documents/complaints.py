@@ -78,6 +78,15 @@ def _complaint(schema: type[BaseModel], value: Any, detail: Any) -> Complaint:
     return Complaint(trail, _sentence(kind, detail))
 
 
+def spoken(detail: Any) -> str:
+    """One of pydantic's error details in our own words, without its place."""
+    if detail["type"] == "missing":
+        return "is missing; it must be given"
+    if detail["type"] == "extra_forbidden":
+        return "is not known here; leave it out"
+    return _sentence(detail["type"], detail)
+
+
 def _sentence(kind: str, detail: Any) -> str:
     context = detail.get("ctx", {})
     if kind == "value_error":

@@ -11,7 +11,7 @@ from rollback_daemon.durations import format_duration, parse_duration
 from rollback_daemon.errors import Problem
 from rollback_daemon.rules import promql, templates
 from rollback_daemon.rules.advice_climb import climbing
-from rollback_daemon.rules.model import BASELINE, ActionKind, Condition, Op, Relative, Rollout, Signal, Stage, Trigger
+from rollback_daemon.rules.model import BASELINE, ActionKind, Condition, HttpCheck, Op, Relative, Rollout, Signal, Stage, Trigger
 from rollback_daemon.rules.places import problem_at
 from rollback_daemon.rules.triggers import Threshold
 
@@ -133,6 +133,20 @@ def _of_rollout(rollout: Rollout) -> Iterator[Problem]:
     acts = [trigger for trigger in rollout.triggers if trigger.action.kind is ActionKind.ROLLBACK and not trigger.dry_run]
     if rollout.enforce and not acts:
         yield problem_at(rollout, ("triggers",), "none rolls back; if only watching is meant, say mode: observe")
+    yield from _of_rehearsal(rollout)
+
+
+def _of_rehearsal(rollout: Rollout) -> Iterator[Problem]:
+    """Steps that expect certain values are true of one stage; without `to` they are run at another one each time."""
+    rehearsal = rollout.rehearsal
+    if rehearsal is None or rehearsal.to is not None or len(rollout.stages) < 3:
+        return
+    for index, step in enumerate(rehearsal.steps):
+        if isinstance(step, HttpCheck) and step.expect:
+            text = (
+                "expects the same values whichever stage is rehearsed, and without `to` that is another one each time; say to: baseline, for instance"
+            )
+            yield problem_at(rollout, ("rehearsal", "steps", index), text)
 
 
 def _of_trigger(rollout: Rollout, trigger: Trigger, trail: _Where) -> Iterator[Problem]:

@@ -7,17 +7,20 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from rollback_daemon import documents
 from rollback_daemon.errors import FlagError, Problem
 from rollback_daemon.flags.stores import open_store
-from rollback_daemon.rules.model import Rollout
+from rollback_daemon.rules.model import Command, Rollout
 
 
 def warnings(rollout: Rollout) -> Iterator[Problem]:
     """What the daemon would stumble over if it ran the rollout here."""
     yield from _of_flags(rollout)
-    command = rollout.flags.after_change
-    if command is not None and shutil.which(command.argv[0]) is None:
-        yield _at(rollout, ("flags", "after_change", "command"), f'"{command.argv[0]}" is no program that can be run on this machine')
+    commands: list[tuple[tuple[str | int, ...], object]] = [(("flags", "after_change"), rollout.flags.after_change)]
+    commands += [(("rehearsal", "steps", index), step) for index, step in enumerate(rollout.rehearsal.steps if rollout.rehearsal else ())]
+    for trail, command in commands:
+        if isinstance(command, Command) and shutil.which(command.argv[0]) is None:
+            yield _at(rollout, (*trail, "command"), f'"{command.argv[0]}" is no program that can be run on this machine')
 
 
 def _of_flags(rollout: Rollout) -> Iterator[Problem]:
@@ -31,6 +34,6 @@ def _of_flags(rollout: Rollout) -> Iterator[Problem]:
         yield _at(rollout, ("baseline", key), f'"{key}" is not in {store.describe()} yet; the first change adds it')
 
 
-def _at(rollout: Rollout, trail: tuple[str, ...], text: str) -> Problem:
+def _at(rollout: Rollout, trail: tuple[str | int, ...], text: str) -> Problem:
     line, column = rollout.places.get(trail, (0, 0))
-    return Problem(rollout.file, line, column, ".".join(trail), text)
+    return Problem(rollout.file, line, column, documents.path_of(trail), text)

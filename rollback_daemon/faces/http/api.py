@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from rollback_daemon import __version__
 from rollback_daemon.clock import SystemClock
+from rollback_daemon.documents.complaints import spoken
 from rollback_daemon.errors import ConfigurationError, JournalUnavailable, OperationRefused
 from rollback_daemon.faces import views
 from rollback_daemon.faces.http import changes
@@ -152,7 +153,7 @@ def _errors(api: FastAPI) -> None:
 
     def invalid(_: Request, error: Exception) -> JSONResponse:
         details = error.errors() if isinstance(error, RequestValidationError) else []
-        return _said(422, "; ".join(f"{'.'.join(map(str, one['loc'][1:])) or 'body'}: {one['msg']}" for one in details))
+        return _said(422, "; ".join(f"{'.'.join(map(str, one['loc'][1:])) or 'body'}: {spoken(one)}" for one in details))
 
     def misconfigured(_: Request, error: Exception) -> JSONResponse:
         problems = error.problems if isinstance(error, ConfigurationError) else []
