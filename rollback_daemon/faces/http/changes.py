@@ -6,11 +6,11 @@ Lives here: routes and what they take. Must not live here: whether it may be don
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from rollback_daemon.faces import views
 from rollback_daemon.faces.http.answers import NOT_DONE, AsciiJSON, active
@@ -23,6 +23,7 @@ from rollback_daemon.rules.model import Rollout
 
 Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+_IDENTITY = {"approver", "author", "by", "name", "user", "username", "voter"}
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
@@ -38,10 +39,15 @@ class Case:
 
 
 class Reasoned(BaseModel):
-    """Why something is asked for. Who asks is found out by the daemon, not said by the caller."""
+    """Why something is asked for. Who asks is found out by the daemon, and what a body says of that is ignored; other unknown keys are mistakes."""
 
     model_config = ConfigDict(extra="forbid")
     reason: Sentence
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nobody_says_who_he_is(cls, body: Any) -> Any:
+        return {key: value for key, value in body.items() if key not in _IDENTITY} if isinstance(body, dict) else body
 
 
 class PromotionRequest(Reasoned):
