@@ -279,8 +279,13 @@ def _series(one: TriggerJudgement, labels: Labels, active: Active | None, readin
         "phase": active.phase if active else TriggerPhase.INACTIVE,
         "since": _time(active.active_since if active else None),
         "fires_in": format_duration(left) if left is not None else None,
-        "sentence": sentence(one, active, now) if active else f"{one.trigger.test.subject}{show_labels(labels)} {_number(value)}",
+        "sentence": sentence(one, active, now) if active else f"{one.trigger.test.subject}{show_labels(labels)} {_number(value)}{_beside(reading)}",
     }
+
+
+def _beside(reading: Reading | None) -> str:
+    """What is known beside a value: of one that is held against its baseline, both."""
+    return f" ({reading.why})" if reading and reading.why and reading.value is not None else ""
 
 
 def _changes(one: TriggerJudgement, now: datetime) -> Iterator[str]:
