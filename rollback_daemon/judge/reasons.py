@@ -35,6 +35,7 @@ class Code(StrEnum):
     NO_GO = "no_go"  # somebody voted against it, and that stands
     NOT_ENTITLED = "not_entitled"  # the person may not say this: role, own proposal, second vote
     SCORE = "score"  # the scorecard says NO-GO
+    SCORE_UNKNOWN = "score_unknown"  # it does, and would not if what is unknown passed
     BREAK_GLASS = "break_glass"  # promoted past everything, by somebody who may
     AUTOMATIC = "automatic"  # all that the stage asks for was there
     REHEARSAL = "rehearsal"
@@ -50,7 +51,7 @@ class Code(StrEnum):
     @property
     def unknown(self) -> bool:
         """Whether it means "could not tell" rather than "no"."""
-        return self in {Code.GATE_UNKNOWN, Code.TRIGGER_UNKNOWN, Code.BASELINE_DATA, Code.NOT_EVALUATED, Code.FLAGS_UNREADABLE}
+        return self in {Code.GATE_UNKNOWN, Code.TRIGGER_UNKNOWN, Code.BASELINE_DATA, Code.SCORE_UNKNOWN, Code.NOT_EVALUATED, Code.FLAGS_UNREADABLE}
 
 
 @dataclass(frozen=True, slots=True)

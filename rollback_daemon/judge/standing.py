@@ -77,10 +77,13 @@ def _of_phase(position: Position) -> Check:
 
 
 def _of_score(rollout: Rollout, checks: Sequence[Check]) -> Iterator[Check]:
-    """The scorecard stops a promotion by itself only where nothing else does: then it rests on checks that are not blocking."""
-    if any(check.reason for check in checks):
+    """A scorecard of the rule file's own stops a promotion where nothing else does: then it rests on checks that are not blocking by themselves.
+
+    The usual one is only shown, or a gate that is to be reported and no more would decide alone where little else is asked for.
+    """
+    if not rollout.scoring.parts or any(check.reason for check in checks):
         return
     card = readiness.score(rollout, checks)
     if card.verdict is readiness.Decision.NO_GO:
         limit = f"{rollout.scoring.monitor:g} of 100 are needed"
-        yield Check("score", f"the scorecard has {card.points:g}, at least {limit}: {card.lost}", Code.SCORE)
+        yield Check("score", f"the scorecard has {card.points:g}, at least {limit}: {card.lost}", Code.SCORE_UNKNOWN if card.unsure else Code.SCORE)

@@ -192,7 +192,7 @@ def test_evidence_from_before_this_stage_is_too_old_where_no_age_is_given() -> N
 
 
 SCORED = Scoring((Part("technical", 100, ("Nice", "Fine", "Good", "Low")),), go=90, monitor=70)
-CARD = [("", "free"), ("Nice 2", "free"), ("Nice 2, Fine 2", "blocked by score"), ("Nice 2, Fine nothing", "blocked by score")]
+CARD = [("", "free"), ("Nice 2", "free"), ("Nice 2, Fine 2", "blocked by score"), ("Nice 2, Fine nothing", "blocked by score_unknown")]
 
 
 @pytest.mark.parametrize(("seen", "expected"), CARD)
@@ -204,6 +204,10 @@ def test_checks_that_are_not_blocking_stop_it_only_together_when_the_score_says_
     if "score" in expected:
         assert world.judgement
         assert str(world.judgement.blockers[0]) == "the scorecard has 50, at least 70 of 100 are needed: Nice, Fine"
+
+
+def test_a_gate_that_only_reports_stops_nothing_where_the_scorecard_is_the_usual_one() -> None:
+    play(rollout(gate("Overlay", below=1, blocking=False)), "0s | errors 2 | ready at canary, free\n1s | promote |\n15s | | ready at half, free")
 
 
 def test_a_score_is_no_further_reason_where_something_else_stops_it_already() -> None:
