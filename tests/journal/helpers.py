@@ -18,7 +18,7 @@ Start = Callable[[str], "subprocess.Popen[str]"]
 @contextmanager
 def tampering(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection of somebody who goes around the journal; every statement is committed by itself."""
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=60)
     try:
         yield connection
     finally:

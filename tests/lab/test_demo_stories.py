@@ -31,7 +31,7 @@ def test_the_bypass_is_undone_explained_and_done_properly(toolset: Toolset) -> N
         "The guard has taken them back ",
         "RolloutDrift  severity=critical owner=deployment-lead",
         "A promotion there would have lacked:",
-        "resume it with a reason first",
+        "  - it was rolled back (",
         "NO-GO by ben (metrics-validation)",
         "the NO-GO of ben is resolved on record",
         "**soaking at twenty-five, 25 % exposed**",
