@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 REQUESTS_PER_SECOND = 200
 COST_PER_REQUEST = 0.0002  # dollars
@@ -34,7 +34,6 @@ class Metrics:
     """The metrics by the names that the rollout's rules know."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # it ships without types
         self.registry = of = CollectorRegistry()
         for name, value in FIGURES.items():
             Gauge(name, "As in production on a good day.", registry=of).set(value)
@@ -77,7 +76,7 @@ def handler(metrics: Metrics, flags: Path) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class names it so
+        def log_message(self, *_: Any, **__: Any) -> None:
             """Say nothing of single requests."""
 
     return Handler

@@ -47,13 +47,13 @@ def on_triggers(
     wanting = [one for one in due if one.judged.trigger.action.kind is not ActionKind.ALERT]
     happened = [_observed(one, now) for one in wanting if not _is_enforced(rollout, one)]
     enforced = [one for one in wanting if _is_enforced(rollout, one)]
-    lesser = [one for one in enforced if one.judged.trigger.action.kind is ActionKind.DEGRADE]
+    degrading = [one for one in enforced if one.judged.trigger.action.kind is ActionKind.DEGRADE]
     rolled_back = list(_rollback(rollout, position, [one for one in enforced if one.target], where, now))
-    if lesser and (rolled_back or position.open or _by_hand(rollout, where)):  # one thing after the other: it is due again in the next evaluation
-        due = [one for one in due if one not in lesser]
-    elif lesser:
-        happened += _degrade(rollout, position, lesser, now)
-    to_hold = [one for one in enforced if one not in lesser]
+    if degrading and (rolled_back or position.open or _by_hand(rollout, where)):  # one thing after the other: it is due again in the next evaluation
+        due = [one for one in due if one not in degrading]
+    elif degrading:
+        happened += _degrade(rollout, position, degrading, now)
+    to_hold = [one for one in enforced if one not in degrading]
     return happened + (rolled_back or list(_hold(position, to_hold, now))), _spend(state, due, position)
 
 

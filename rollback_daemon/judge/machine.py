@@ -58,8 +58,10 @@ def step(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
         tenure=record,
     )
     decided, state = act.on_triggers(rollout, state, position, triggers, where, now)
-    decided = decided or list(astray.decide(rollout, before, position, where, sight, now))
     state = _apply_all(state, [*news, *decided], now)
+    if not any(one.event is Event.INTENDED for one in decided) and state.position is not None:  # one transition at a time, breaches first
+        straight = list(astray.decide(rollout, before, state.position, where, sight, now))
+        state, decided = _apply_all(state, straight, now), [*decided, *straight]
     climbed = list(_climb(rollout, state, seen, now))
     state = _apply_all(state, climbed, now)
     judgement = Judgement(now, triggers, gates, where, seen, all_checks(rollout, state, state.position or position, seen, now))

@@ -4,11 +4,8 @@ Lives here: starting and asking. Must not live here: what is guarded (`stand`, `
 """
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -17,21 +14,9 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from rollback_daemon.lab.servers import AlertmanagerServer, LabError, Server, wait_until
+from tests.faces.http.bench import Ran, rollbackd
 
 PATIENCE = 30.0  # seconds; how long something may take that should come soon, on a busy machine
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What a command at the terminal came to."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 class _Daemon(Server):
@@ -110,10 +95,7 @@ class Ground:
 
     def rollbackd(self, *words: str, server: Server | None = None) -> Ran:
         """Run `rollbackd WORDS` against the daemon, or another one."""
-        environment = {**os.environ, "ROLLBACKD_URL": (server or self.daemon).url}
-        command = [sys.executable, "-m", "rollback_daemon", *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, env=environment)
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return rollbackd(*words, env={"ROLLBACKD_URL": (server or self.daemon).url})
 
     def insist(self, ask: Callable[[], Ran]) -> None:
         """Ask for a promotion once nothing blocks it, and again as long as that cannot be told: a busy machine scrapes late now and then."""

@@ -16,8 +16,9 @@ import bcrypt
 
 from rollback_daemon.lab.compress import compress
 from rollback_daemon.lab.servers import AlertmanagerServer, LabError
-from tests.acceptance.ground import Ground, Ran
+from tests.acceptance.ground import Ground
 from tests.acceptance.memory_service import AGENTS, HealthEndpoints, text
+from tests.faces.http.bench import Ran
 
 ROLLOUT = "genesis-memory"
 SHIPPED = Path(__file__).parents[2] / "rules" / "genesis-memory.yml"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rollback_daemon.lab.compress import compress
 from rollback_daemon.lab.servers import AlertmanagerServer, Server
-from tests.acceptance.ground import Ground, Ran
+from tests.acceptance.ground import Ground
+from tests.faces.http.bench import Ran
 
 ROLLOUT = "spice-pipelex"
 SHIPPED = Path(__file__).parents[2] / "rules" / "spice-pipelex.yml"

@@ -73,7 +73,7 @@ def test_one_fail_is_a_fail_and_one_unknown_is_no_pass(outcomes: list[Outcome]) 
     ],
 )
 def test_a_service_must_answer_well(day: DayOne, seen: Observation | None, outcome: Outcome, evidence: str) -> None:
-    url = "http://probe:s3cret@127.0.0.1:8000/health"
+    url = "http://probe:hidden@127.0.0.1:8000/health"
     day.wants(services=(url,))
     day.world.services = {url: seen} if seen else {}
     assert day.finding("service http://127.0.0.1:8000/health") == Finding("service http://127.0.0.1:8000/health", outcome, evidence)

@@ -322,3 +322,15 @@ def test_flags_of_no_stage_go_to_the_bottom_where_the_rules_say_so() -> None:
 
 def test_flags_of_no_stage_leave_a_latch_as_it_is() -> None:
     play(rollout(), "0s | |\n1s | rollback |\n15s..1m | flags odd | rolled_back at canary, drift other", at="half")
+
+
+def test_a_trigger_that_only_holds_or_tries_does_not_put_a_raise_off_to_the_next_evaluation() -> None:
+    for also in (trigger("Queue", "queue", above=1, action="hold"), trigger("Tried", "queue", above=1, dry_run=True)):
+        word = "observed" if also.dry_run else "held"
+        play(
+            rollout(also),
+            f"""
+            0s  | queue 0              | ready at canary
+            15s | queue 2, flags half  | {word}, rollback to canary, rolled_back at canary
+            """,
+        )

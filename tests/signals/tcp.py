@@ -69,6 +69,27 @@ def silence(_: socket.socket, closing: threading.Event) -> None:
     closing.wait()
 
 
+def drip(first: bytes, byte: bytes) -> Script:
+    """Send `first`, and then a byte now and then until the server closes."""
+
+    def script(connection: socket.socket, closing: threading.Event) -> None:
+        connection.sendall(first)
+        while not closing.wait(0.05):
+            connection.sendall(byte)
+
+    return script
+
+
+ENDLESS: dict[str, Script] = {
+    "silence": silence,
+    "status": drip(b"HTTP/1.1 200 O", b"K"),
+    "head": drip(b"HTTP/1.1 200 OK\r\nX-Endless: ", b"x"),
+    "body": drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b" "),
+    "chunks": drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+}
+"""Ways of an answer never to come, by the part of it that never ends."""
+
+
 def read_request(connection: socket.socket) -> bytes:
     """One request without a body; empty when the client has closed."""
     got = b""

@@ -18,7 +18,7 @@ from rollback_daemon.http_client import HTTPClient
 from rollback_daemon.lab.servers import free_port, wait_until
 from rollback_daemon.signals.observation import Failed, Failure, NoData, Observation, Value
 from rollback_daemon.signals.prometheus import Prometheus, read
-from tests.signals.tcp import ONE, Script, TCPServer, http, read_request, silence, success
+from tests.signals.tcp import ENDLESS, ONE, Script, TCPServer, drip, http, read_request, silence, success
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SOON = timedelta(seconds=1)
@@ -53,21 +53,9 @@ def in_good_time(script: Script, *, questions: int = 20) -> None:
     assert took < GENEROUS
 
 
-def drip(first: bytes, byte: bytes) -> Script:
-    def script(connection: socket.socket, closing: threading.Event) -> None:
-        connection.sendall(first)
-        while not closing.wait(0.1):
-            connection.sendall(byte)
-
-    return script
-
-
-def test_a_server_that_says_nothing_costs_no_more_than_the_deadline() -> None:
-    in_good_time(silence)
-
-
-def test_a_body_that_drips_costs_no_more_than_the_deadline() -> None:
-    in_good_time(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b" "))
+@pytest.mark.parametrize("script", [*ENDLESS.values()], ids=[*ENDLESS])
+def test_an_answer_that_never_ends_costs_no_more_than_the_deadline(script: Script) -> None:
+    in_good_time(script)
 
 
 def test_a_body_that_stops_in_the_middle_costs_no_more_than_the_deadline() -> None:
@@ -76,14 +64,6 @@ def test_a_body_that_stops_in_the_middle_costs_no_more_than_the_deadline() -> No
         closing.wait()
 
     in_good_time(script)
-
-
-def test_chunks_that_drip_cost_no_more_than_the_deadline() -> None:
-    in_good_time(drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"))
-
-
-def test_a_status_line_that_drips_costs_no_more_than_the_deadline() -> None:
-    in_good_time(drip(b"HTTP/1.1 200 O", b"K"))
 
 
 def test_after_threads_were_held_up_the_next_questions_are_answered() -> None:

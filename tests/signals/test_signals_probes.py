@@ -15,7 +15,7 @@ from rollback_daemon.lab.faults import Answer, Fault, MisbehavingServer, Request
 from rollback_daemon.lab.servers import free_port, wait_until
 from rollback_daemon.signals.observation import Failed, Failure, Observation, Value
 from rollback_daemon.signals.probes import Probes
-from tests.signals.tcp import Script, TCPServer, http, read_request, silence
+from tests.signals.tcp import ENDLESS, Script, TCPServer, drip, http, read_request, silence
 
 PATIENT = timedelta(seconds=20)
 SOON = timedelta(seconds=1)
@@ -82,7 +82,7 @@ def test_nobody_listening_is_zero(probes: Probes) -> None:
 
 def test_a_name_that_does_not_exist_is_no_answer_whatever_the_machine_knows_of_names(probes: Probes) -> None:
     """Where the resolver is away, nothing is known; where it says that there is no such host, it is down."""
-    url = "http://no-such-host.invalid/"
+    url = "http://nowhere.invalid/"
     seen = probes.ask([url], PATIENT)[url]
     assert isinstance(seen, Failed) or (isinstance(seen, Value) and seen.series == {(): 0.0})
 
@@ -116,25 +116,10 @@ def test_one_that_hangs_costs_the_others_nothing(endpoint: Endpoint, probes: Pro
     assert took < GENEROUS
 
 
-def drip(first: bytes, byte: bytes) -> Script:
-    def script(connection: socket.socket, closing: threading.Event) -> None:
-        connection.sendall(first)
-        while not closing.wait(0.1):
-            connection.sendall(byte)
-
-    return script
-
-
 @pytest.mark.parametrize(
     "script",
-    [
-        silence,
-        drip(b"HTTP/1.1 200 O", b"K"),
-        drip(b"HTTP/1.1 200 OK\r\nX-Endless: ", b"x"),
-        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b" "),
-        drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
-    ],
-    ids=["silence", "status", "head", "body", "chunks"],
+    [*ENDLESS.values()],
+    ids=[*ENDLESS],
 )
 def test_a_server_that_drips_costs_no_more_than_the_deadline(script: Script) -> None:
     started = time.monotonic()
