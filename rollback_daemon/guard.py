@@ -6,28 +6,27 @@ Lives here: what is long-lived, what belongs to a configuration, and the change 
 
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
 import structlog
 
+from rollback_daemon import handover
 from rollback_daemon.clock import Clock
 from rollback_daemon.config import Configuration, Loaded, roles_of
 from rollback_daemon.cycle import PATIENCE, Cycle
-from rollback_daemon.errors import ConfigurationError, JournalUnavailable, OperationRefused, Problem
+from rollback_daemon.errors import ConfigurationError, JournalUnavailable, OperationRefused
 from rollback_daemon.faces.alertmanager import Alertmanagers, Outcome, without_secrets
 from rollback_daemon.faces.metrics import Metrics
 from rollback_daemon.flags import settling
 from rollback_daemon.flags.notice import FileNotice
-from rollback_daemon.flags.store import FlagStore, same
+from rollback_daemon.flags.store import FlagStore
 from rollback_daemon.flags.stores import open_store
 from rollback_daemon.journal.journal import Journal
 from rollback_daemon.judge.refusal import Person
-from rollback_daemon.judge.transitions import Phase
 from rollback_daemon.paging import Paging
-from rollback_daemon.rules.model import BASELINE, Rollout
 from rollback_daemon.schedule import Schedule
 from rollback_daemon.signals.probes import Probes
 from rollback_daemon.signals.prometheus import Prometheus
@@ -112,8 +111,7 @@ class Guard:
         """Take up a configuration, in the place of the one before. Raises ConfigurationError, with nothing changed, when it cannot be."""
         with self._changing:
             stores = {one.name: open_store(one.flags.store, Path(one.flags.path), one.flags.backups) for one in loaded.rollouts}
-            problems = [problem for rollout in loaded.rollouts for problem in self._conflicts(rollout)]
-            if problems := [*problems, *self._abandoned(stores.keys(), loaded.file)]:
+            if problems := [*handover.problems(self._watches, loaded)]:
                 raise ConfigurationError(problems)
             sources, alertmanagers = self._connected(loaded)
             self._schedule.stop()  # nothing above has touched what is live; nothing below may keep it from being started again
@@ -198,45 +196,6 @@ class Guard:
             watch.tell_rules()
             watch.recount(lambda name: self.person(name).roles)
             self.metrics.leader.labels(watch.rollout.name).set(1)
-
-    def _abandoned(self, names: Collection[str], file: str) -> list[Problem]:
-        """Rollouts that expose something and would be left without a guard."""
-        left = [watch for name, watch in self._watches.items() if name not in names]
-        exposed = [(watch, watch.state.position) for watch in left if watch.state.position and watch.state.position.phase is not Phase.BASELINE]
-        return [
-            Problem(
-                file,
-                0,
-                0,
-                "rule_files",
-                f'"{watch.rollout.name}" is gone, but stands at "{position.stage}"; roll it back to baseline first',
-            )
-            for watch, position in exposed
-            if position and (position.stage != BASELINE or position.open)
-        ]
-
-    def _conflicts(self, rollout: Rollout) -> list[Problem]:
-        """What a running rollout forbids its new rule file."""
-        watch = self._watches.get(rollout.name)
-        position = watch.state.position if watch else None
-        if watch is None or position is None:
-            return []
-        rehearsed = [position.rehearsing.stage] if position.rehearsing else []
-        names = {position.stage, *rehearsed, *([position.open.origin, position.open.target] if position.open else [])}
-        problems = [
-            Problem(rollout.file, 0, 0, "stages", f'"{name}" is gone, but {rollout.name} stands there; roll it back first')
-            for name in sorted(names)
-            if rollout.stage(name) is None
-        ]
-        if position.open and rollout.flags != watch.rollout.flags:
-            problems.append(Problem(rollout.file, 0, 0, "flags", f"cannot change while {rollout.name} is {position.phase}; reload when it is done"))
-        owed = [(name, rollout.keys, "a rollback of it is being rehearsed") for name in rehearsed]
-        owed += [(position.stage, frozenset(position.degraded), "it is degraded")] if position.degraded else []
-        for name, keys, why in owed:  # who comes back to a stage must find there what was approved
-            before, after = watch.rollout.stage(name), rollout.stage(name)
-            if before and after and not all(same(before.flags.get(key), after.flags.get(key)) for key in keys):
-                problems.append(Problem(rollout.file, 0, 0, "stages", f'the flags of "{name}" cannot change while {why}; reload when that is over'))
-        return problems
 
     def _connected(self, loaded: Loaded) -> tuple[Sources, Alertmanagers]:
         """The clients of a configuration; the Alertmanagers' stay, with what they were told, where their settings do."""

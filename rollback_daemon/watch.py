@@ -7,9 +7,7 @@ transitions), when to look (cycle).
 
 import contextlib
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
@@ -17,23 +15,21 @@ from datetime import datetime
 from rollback_daemon import memory
 from rollback_daemon.chronicle import Chronicle, Witness
 from rollback_daemon.clock import Clock
-from rollback_daemon.errors import FlagError, IllegalTransition, OperationRefused
-from rollback_daemon.flags.settling import Settling
-from rollback_daemon.flags.store import Flags, FlagStore, FlagValue
+from rollback_daemon.errors import IllegalTransition, OperationRefused
+from rollback_daemon.flags.store import Flags, FlagStore
 from rollback_daemon.journal.journal import Journal
 from rollback_daemon.judge import baselines, consent, machine, promotion, requests
-from rollback_daemon.judge.drift import Drift, locate
+from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.refusal import Refusal
 from rollback_daemon.judge.standing import all_checks
 from rollback_daemon.judge.state import Happened, Judgement, Sight, State, Step
 from rollback_daemon.judge.transitions import Event
+from rollback_daemon.outlook import Outlook, on_record
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.rules.reading import Observations
 from rollback_daemon.transitions.execute import PATIENCE, Patience
 from rollback_daemon.underway import UnderWay
-
-_AT_ONCE = 3  # glances within one interval from which something may follow
 
 Decide = Callable[[Rollout, State, Judgement | None, datetime], Happened]
 """What a request of a person comes to; raises OperationRefused where it may not be."""
@@ -55,9 +51,8 @@ class Watch:
     ) -> None:
         """For `settle` seconds flags must have stood as they are before it is believed that somebody lowered them."""
         self.rollout, self.store = rollout, store
-        self._settling = Settling(settle)
+        self._outlook = Outlook(settle)
         self.unsettled = False  # whether the last glance saw flags that may be half written
-        self._glanced: deque[float] = deque(maxlen=_AT_ONCE)
         self.lock = threading.RLock()
         self._clock = clock
         self._chronicle = Chronicle(rollout.name, journal, clock, witness)
@@ -117,8 +112,8 @@ class Watch:
         with self._looking() as flags:
             self._tell_reading(flags)
             sight = _sight(observations, flags)
-            if self._is_half_written(flags) and self._state.drift not in {Drift.LOWER, Drift.OTHER}:
-                sight = replace(sight, flags=self._on_record)
+            if self._outlook.is_half_written(self.ladder, self._state, flags) and self._state.drift not in {Drift.LOWER, Drift.OTHER}:
+                sight = replace(sight, flags=on_record(self.ladder, self._state).flags)
             self._take(machine.step(self.rollout, self._state, sight, now), now)
             self._observations = (now, observations)
             self._climb_by_itself(now)
@@ -130,14 +125,14 @@ class Watch:
         Nor does it where so much has followed from glances already that somebody seems to write without end: the next evaluation sees to that.
         """
         with self._looking() as flags:
-            self.unsettled = self._is_half_written(flags)
-            if self._judgement is None or self.unsettled or self._is_flood():
+            self.unsettled = self._outlook.is_half_written(self.ladder, self._state, flags)
+            if self._judgement is None or self.unsettled or self._outlook.is_flood(self.rollout.interval):
                 return False
             now = self._clock.now()
             result = machine.glance(self.rollout, self._state, self._judgement, _sight({}, flags), now)
             self._take(result, now)
             if any(one.event in {Event.INTENDED, Event.ADOPTED} for one in result.happened):
-                self._glanced.append(time.monotonic())
+                self._outlook.followed()
             return bool(result.happened)
 
     def remembered(self) -> str:
@@ -164,7 +159,7 @@ class Watch:
 
     def promote(self, by: str, reason: str, fresh: Observations | None = None) -> str:
         """Start a promotion to the next stage, judged on a `fresh` look as well where there is one. Raises OperationRefused."""
-        flags = self._look() if fresh is not None else None
+        flags = self._outlook.read(self.store, self.ladder) if fresh is not None else None
 
         def decide(rollout: Rollout, state: State, judgement: Judgement | None, now: datetime) -> Happened:
             decided = promotion.promote(rollout, state, judgement, by, reason, now)
@@ -266,33 +261,9 @@ class Watch:
     @contextlib.contextmanager
     def _looking(self) -> Iterator[Flags | str]:
         """The flags as they are, under the lock. Reading may take long, so it comes before; what happened meanwhile makes it worthless."""
-        before, flags = self._state.position, self._look()
+        before, flags = self._state.position, self._outlook.read(self.store, self.ladder)
         with self.lock:
-            yield flags if self._state.position is before else self._look()
-
-    def _is_half_written(self, flags: Flags | str) -> bool:
-        """Whether these may be the flags of a file that somebody is writing now: they lack something, and have not stood for long."""
-        if isinstance(flags, str) or self._settling.settled(flags.version) or self._state.position is None:
-            return False
-        ladder = self.ladder
-        stage = ladder.stage(self._state.position.stage) or ladder.stages[0]
-        return locate(ladder, stage, flags.values).drift in {Drift.LOWER, Drift.OTHER}
-
-    @property
-    def _on_record(self) -> Mapping[str, FlagValue]:
-        stage = self.ladder.stage(self._state.position.stage) if self._state.position else None
-        return (stage or self.ladder.stages[0]).flags
-
-    def _is_flood(self) -> bool:
-        """Whether something has followed from so many glances within one interval that it must wait for its end."""
-        full = len(self._glanced) == _AT_ONCE
-        return full and time.monotonic() - self._glanced[0] < self.rollout.interval.total_seconds()
-
-    def _look(self) -> Flags | str:
-        try:
-            return self.store.read(self.ladder.keys)
-        except FlagError as error:
-            return str(error)
+            yield flags if self._state.position is before else self._outlook.read(self.store, self.ladder)
 
     def _check_again(self, now: datetime) -> None:
         """What blocks a promotion depends on the record, which has just changed."""

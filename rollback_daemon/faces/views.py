@@ -19,7 +19,8 @@ from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.state import GateJudgement, TriggerJudgement
 from rollback_daemon.judge.transitions import Phase
 from rollback_daemon.judge.trigger import Active, TriggerPhase
-from rollback_daemon.rules.model import Condition, Stage
+from rollback_daemon.rules.measures import Condition
+from rollback_daemon.rules.model import Stage
 from rollback_daemon.rules.reading import Health, Reading, Verdict
 from rollback_daemon.signals.observation import Labels, NoData, Value, show_labels
 from rollback_daemon.watch import Watch

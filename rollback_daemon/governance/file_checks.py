@@ -21,7 +21,8 @@ from rollback_daemon.judge import lesser
 from rollback_daemon.judge.drift import Drift, locate
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Outcome
-from rollback_daemon.rules.model import Backups, Rollout
+from rollback_daemon.rules.duties import Backups
+from rollback_daemon.rules.model import Rollout
 
 MOUNTS = Path("/proc/self/mountinfo")
 _AHEAD = timedelta(minutes=1)  # how far two clocks may differ before a file of the future says nothing about its age

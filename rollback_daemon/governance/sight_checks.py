@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from rollback_daemon.durations import format_number
 from rollback_daemon.governance.finding import Finding
 from rollback_daemon.judge.reasons import Outcome
-from rollback_daemon.rules.model import OnNoData, Rollout, Signal
+from rollback_daemon.rules.measures import OnNoData, Signal
+from rollback_daemon.rules.model import Rollout
 from rollback_daemon.signals.fetch import shown
 from rollback_daemon.signals.observation import Failed, Failure, NoData, Observation, Value
 from rollback_daemon.signals.prometheus import AlertingRule
+from rollback_daemon.signals.questions import is_endpoint
 
 ANSWERS = "vector(1)"
 """The query that every Prometheus that answers at all has an answer to."""
@@ -32,7 +34,7 @@ def needed(rollout: Rollout) -> dict[str, _Query]:
     found: dict[str, _Query] = {}
     for asker, questions, may_be_empty in _askers(rollout):
         for question in questions:
-            if question.startswith(("http://", "https://")):
+            if is_endpoint(question):
                 continue
             known = found.get(question, _Query((), may_be_empty=True))
             askers = tuple(dict.fromkeys([*known.askers, asker]))

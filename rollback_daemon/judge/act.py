@@ -21,7 +21,8 @@ from rollback_daemon.judge.reasons import Code
 from rollback_daemon.judge.state import Happened, State, TriggerJudgement
 from rollback_daemon.judge.transitions import Event, Kind, Phase
 from rollback_daemon.judge.trigger import Active
-from rollback_daemon.rules.model import ActionKind, OnRaise, Rollout, Stage, Trigger
+from rollback_daemon.rules.duties import OnRaise
+from rollback_daemon.rules.model import ActionKind, Rollout, Stage, Trigger
 from rollback_daemon.rules.reading import Verdict
 from rollback_daemon.signals.observation import Labels, show_labels
 

@@ -16,7 +16,8 @@ from rollback_daemon.judge.reasons import Check, Code
 from rollback_daemon.judge.standing import of_record
 from rollback_daemon.judge.state import Happened, Sight, State
 from rollback_daemon.judge.transitions import Event, Kind, Phase
-from rollback_daemon.rules.model import OnLower, OnOther, OnRaise, Rollout
+from rollback_daemon.rules.duties import OnLower, OnOther, OnRaise
+from rollback_daemon.rules.model import Rollout
 
 _HOLDABLE = {Phase.BASELINE, Phase.SOAKING, Phase.READY, Phase.COMPLETE}
 

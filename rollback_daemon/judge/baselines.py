@@ -12,7 +12,8 @@ from typing import Any
 from rollback_daemon.durations import format_coarse, format_duration
 from rollback_daemon.judge.dossier import Dossier
 from rollback_daemon.judge.reasons import Check, Code
-from rollback_daemon.rules.model import Baseline, Rollout, Signal, Stage
+from rollback_daemon.rules.measures import Baseline, Signal
+from rollback_daemon.rules.model import Rollout, Stage
 from rollback_daemon.rules.reading import Observations
 from rollback_daemon.signals.observation import Failed, Labels, NoData, Observation, Value
 

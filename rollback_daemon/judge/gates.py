@@ -15,7 +15,8 @@ from rollback_daemon.judge.reasons import Check, Code
 from rollback_daemon.judge.state import GateJudgement, TriggerJudgement
 from rollback_daemon.judge.tenure import Tenure
 from rollback_daemon.judge.trigger import TriggerPhase
-from rollback_daemon.rules.model import Condition, Gate, Rollout, Stage
+from rollback_daemon.rules.measures import Condition
+from rollback_daemon.rules.model import Gate, Rollout, Stage
 from rollback_daemon.rules.reading import Observations, Reading, Verdict, compare, look, quorum, worst
 from rollback_daemon.signals.observation import Labels, show_labels
 

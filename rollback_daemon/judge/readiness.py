@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rollback_daemon.judge.reasons import Check, Outcome
-from rollback_daemon.rules.model import Part, Rollout, Scoring
+from rollback_daemon.rules.duties import Part, Scoring
+from rollback_daemon.rules.model import Rollout
 
 
 class Decision(StrEnum):

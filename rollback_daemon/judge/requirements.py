@@ -11,7 +11,8 @@ from rollback_daemon.judge import approvals
 from rollback_daemon.judge.dossier import Dossier
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Check, Code
-from rollback_daemon.rules.model import Fresh, Rollout
+from rollback_daemon.rules.duties import Fresh
+from rollback_daemon.rules.model import Rollout
 
 CODES = frozenset(
     {

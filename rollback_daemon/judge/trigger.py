@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rollback_daemon.rules.model import OnNoData, Trigger
+from rollback_daemon.rules.measures import OnNoData
+from rollback_daemon.rules.model import Trigger
 from rollback_daemon.rules.reading import Assessment, Health, Memory, Reading, Verdict
 from rollback_daemon.signals.observation import Labels
 

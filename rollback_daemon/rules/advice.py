@@ -11,7 +11,9 @@ from rollback_daemon.durations import format_duration, parse_duration
 from rollback_daemon.errors import Problem
 from rollback_daemon.rules import promql, templates
 from rollback_daemon.rules.advice_climb import climbing
-from rollback_daemon.rules.model import BASELINE, ActionKind, Condition, HttpCheck, Op, Relative, Rollout, Signal, Stage, Trigger
+from rollback_daemon.rules.duties import HttpCheck
+from rollback_daemon.rules.measures import Condition, Op, Relative, Signal
+from rollback_daemon.rules.model import BASELINE, ActionKind, Rollout, Stage, Trigger
 from rollback_daemon.rules.places import problem_at
 from rollback_daemon.rules.triggers import Threshold
 

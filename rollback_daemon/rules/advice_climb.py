@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from rollback_daemon.durations import format_duration, format_number
-from rollback_daemon.rules.model import Fresh, Gate, Requires, Rollout
+from rollback_daemon.rules.duties import Fresh, Requires
+from rollback_daemon.rules.model import Gate, Rollout
 
 
 def climbing(rollout: Rollout) -> Iterator[str]:

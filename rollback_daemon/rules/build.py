@@ -19,7 +19,8 @@ from rollback_daemon.rules.build_gates import Gates
 from rollback_daemon.rules.build_signals import signal
 from rollback_daemon.rules.build_triggers import Triggers
 from rollback_daemon.rules.conditions import Notes
-from rollback_daemon.rules.model import BASELINE, Command, FlagSettings, Rollout, Scoring, Stage
+from rollback_daemon.rules.duties import Command, Scoring
+from rollback_daemon.rules.model import BASELINE, FlagSettings, Rollout, Stage
 from rollback_daemon.rules.salvage import Salvaged, whole
 from rollback_daemon.rules.schema import FlagsPart, RuleFile, StagePart
 

@@ -12,8 +12,8 @@ from rollback_daemon.documents.complaints import did_you_mean
 from rollback_daemon.durations import format_number
 from rollback_daemon.rules.build_flags import ambiguous
 from rollback_daemon.rules.conditions import Notes
-from rollback_daemon.rules.duties import CHECKS
-from rollback_daemon.rules.model import (
+from rollback_daemon.rules.duties import (
+    CHECKS,
     Approvals,
     Backups,
     Command,
@@ -28,9 +28,9 @@ from rollback_daemon.rules.model import (
     Rehearsing,
     Requires,
     Scoring,
-    Stage,
     Step,
 )
+from rollback_daemon.rules.model import Stage
 from rollback_daemon.rules.schema_duties import (
     ApprovalsPart,
     HttpStepPart,

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from rollback_daemon.documents import Step
 from rollback_daemon.rules.conditions import NO_LIMIT, OPS, Notes, measured
-from rollback_daemon.rules.model import ActionKind, Condition, Gate, Op, Signal, Stage
+from rollback_daemon.rules.measures import Condition, Op, Signal
+from rollback_daemon.rules.model import ActionKind, Gate, Stage
 from rollback_daemon.rules.salvage import Salvaged
 from rollback_daemon.rules.schema_measures import GatePart
 from rollback_daemon.schema import parse_quorum

@@ -7,7 +7,7 @@ from rollback_daemon.documents import Step
 from rollback_daemon.durations import format_duration
 from rollback_daemon.rules import promql
 from rollback_daemon.rules.conditions import Notes
-from rollback_daemon.rules.model import Baseline, Needs, OnNoData, Signal, Statistic
+from rollback_daemon.rules.measures import Baseline, Needs, OnNoData, Signal, Statistic
 from rollback_daemon.rules.schema_measures import BaselinePart, SignalPart
 from rollback_daemon.signals.observation import address
 

@@ -11,7 +11,8 @@ from rollback_daemon.documents import Step
 from rollback_daemon.durations import format_duration
 from rollback_daemon.rules.build_flags import FlagRules
 from rollback_daemon.rules.conditions import NO_LIMIT, OPS, Notes, measured, pasted
-from rollback_daemon.rules.model import Action, ActionKind, Condition, Gate, OnNoData, Op, Signal, Stage, Trigger
+from rollback_daemon.rules.measures import Condition, OnNoData, Op, Signal
+from rollback_daemon.rules.model import Action, ActionKind, Gate, Stage, Trigger
 from rollback_daemon.rules.reading import TriggerKind
 from rollback_daemon.rules.salvage import Salvaged
 from rollback_daemon.rules.schema import ThresholdPart, ViolationsOf, ViolationsPart

@@ -12,7 +12,8 @@ from rollback_daemon.documents.complaints import did_you_mean
 from rollback_daemon.durations import parse_quantity
 from rollback_daemon.errors import Problem
 from rollback_daemon.rules import promql
-from rollback_daemon.rules.model import BASELINE, Condition, OnNoData, Op, Relative, Signal
+from rollback_daemon.rules.measures import Condition, OnNoData, Op, Relative, Signal
+from rollback_daemon.rules.model import BASELINE
 from rollback_daemon.rules.schema import ThresholdPart
 from rollback_daemon.rules.schema_measures import GatePart
 

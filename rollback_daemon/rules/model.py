@@ -7,64 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from rollback_daemon.flags.store import FlagValue
-from rollback_daemon.rules.duties import (
-    Approvals,
-    Backups,
-    Command,
-    Fresh,
-    HttpCheck,
-    OnDrift,
-    OnLower,
-    OnOther,
-    OnRaise,
-    Part,
-    Preflight,
-    Rehearsing,
-    Requires,
-    Scoring,
-    Step,
-)
-from rollback_daemon.rules.measures import Baseline, Condition, Needs, OnNoData, Op, Relative, Signal, Statistic
-
-if TYPE_CHECKING:
-    from rollback_daemon.rules.reading import TriggerKind  # needs Signal and Condition from here
-
-__all__ = [
-    "BASELINE",
-    "Action",
-    "ActionKind",
-    "Approvals",
-    "Backups",
-    "Baseline",
-    "Command",
-    "Condition",
-    "FlagSettings",
-    "Fresh",
-    "Gate",
-    "HttpCheck",
-    "Needs",
-    "OnDrift",
-    "OnLower",
-    "OnNoData",
-    "OnOther",
-    "OnRaise",
-    "Op",
-    "Part",
-    "Preflight",
-    "Rehearsing",
-    "Relative",
-    "Requires",
-    "Rollout",
-    "Scoring",
-    "Signal",
-    "Stage",
-    "Statistic",
-    "Step",
-    "Trigger",
-]
+from rollback_daemon.rules.duties import Command, OnDrift, Preflight, Rehearsing, Requires, Scoring
+from rollback_daemon.rules.measures import Condition, Signal
+from rollback_daemon.rules.reading import TriggerKind
 
 BASELINE = "baseline"
 
@@ -137,7 +84,7 @@ class Trigger:
     """Condition, `for`, action. Named by `alert`, as in Prometheus. `stages` are the names of those it is armed at."""
 
     name: str
-    test: "TriggerKind"
+    test: TriggerKind
     stages: frozenset[str]
     action: Action = Action(ActionKind.ROLLBACK)
     for_: timedelta = timedelta()

@@ -1,4 +1,4 @@
-"""Which questions one cycle asks: every distinct query once, whoever needs its answer."""
+"""Which questions one cycle asks: every distinct query or endpoint once, whoever needs its answer."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,3 +11,8 @@ def distinct(askers: Iterable[Iterable[str]]) -> tuple[str, ...]:
             yield from queries
 
     return tuple(dict.fromkeys(every()))
+
+
+def is_endpoint(question: str) -> bool:
+    """Whether a question is an address and no query: no PromQL begins like one."""
+    return question.startswith(("http://", "https://"))

@@ -11,11 +11,7 @@ from functools import cached_property
 from rollback_daemon.signals.observation import Observation
 from rollback_daemon.signals.probes import Probes
 from rollback_daemon.signals.prometheus import Prometheus
-
-
-def is_endpoint(question: str) -> bool:
-    """Whether a question is an address and no query: no PromQL begins like one."""
-    return question.startswith(("http://", "https://"))
+from rollback_daemon.signals.questions import is_endpoint
 
 
 class Sources:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from rollback_daemon.durations import format_duration
-from rollback_daemon.rules.model import Command
+from rollback_daemon.rules.duties import Command
 
 _KEPT = 16 * 1024  # bytes of output; the end says why it failed
 _LARGEST = 1024 * 1024  # bytes that the file of the output may have between two looks

@@ -13,7 +13,7 @@ from typing import Any
 from rollback_daemon.durations import format_duration
 from rollback_daemon.flags.store import same
 from rollback_daemon.flags.text_format import tokens
-from rollback_daemon.rules.model import Command, HttpCheck, Step
+from rollback_daemon.rules.duties import Command, HttpCheck, Step
 from rollback_daemon.signals.fetch import NoPage, Page, fetch, shown
 from rollback_daemon.transitions.hooks import Ran, run
 

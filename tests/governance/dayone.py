@@ -18,7 +18,9 @@ from rollback_daemon.governance.sight_checks import ANSWERS
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Outcome
 from rollback_daemon.judge.transitions import Phase
-from rollback_daemon.rules.model import Condition, FlagSettings, Gate, Op, Preflight, Rollout, Signal, Stage, Trigger
+from rollback_daemon.rules.duties import Preflight
+from rollback_daemon.rules.measures import Condition, Op, Signal
+from rollback_daemon.rules.model import FlagSettings, Gate, Rollout, Stage, Trigger
 from rollback_daemon.rules.triggers import Threshold
 from rollback_daemon.signals.observation import Failed, Failure, NoData, Observation, Value
 from rollback_daemon.signals.prometheus import AlertingRule

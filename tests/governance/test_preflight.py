@@ -18,7 +18,9 @@ from rollback_daemon.governance.finding import Finding, overall
 from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.reasons import Outcome
 from rollback_daemon.judge.transitions import Kind
-from rollback_daemon.rules.model import Backups, Baseline, Condition, Gate, Needs, OnNoData, Op, Relative, Signal, Trigger
+from rollback_daemon.rules.duties import Backups
+from rollback_daemon.rules.measures import Baseline, Condition, Needs, OnNoData, Op, Relative, Signal
+from rollback_daemon.rules.model import Gate, Trigger
 from rollback_daemon.rules.triggers import Threshold
 from rollback_daemon.signals.observation import Failed, Failure, NoData, Observation, Value
 from rollback_daemon.signals.prometheus import AlertingRule

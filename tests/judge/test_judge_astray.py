@@ -8,7 +8,7 @@ import pytest
 
 from rollback_daemon.judge.drift import Drift, locate
 from rollback_daemon.judge.transitions import Event
-from rollback_daemon.rules.model import Fresh, OnDrift, OnOther, OnRaise, Requires
+from rollback_daemon.rules.duties import Fresh, OnDrift, OnOther, OnRaise, Requires
 from tests.judge.timetable import play
 from tests.judge.world import START, World, approvals, flags_called, flags_of, gate, intents, rollout, trigger
 

@@ -8,7 +8,7 @@ import pytest
 
 from rollback_daemon.judge import baselines
 from rollback_daemon.judge.transitions import Event
-from rollback_daemon.rules.model import Relative
+from rollback_daemon.rules.measures import Relative
 from tests.judge.timetable import play
 from tests.judge.world import ABOVE_BASELINE, START, World, gate, intents, relative, rollout, trigger
 

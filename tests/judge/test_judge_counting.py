@@ -1,6 +1,6 @@
 """Triggers that count violations, as timetables: in a row, out of several, once a minute, and what ends a count."""
 
-from rollback_daemon.rules.model import Condition, Op
+from rollback_daemon.rules.measures import Condition, Op
 from tests.judge.timetable import play
 from tests.judge.world import condition, counting, rollout
 

@@ -22,7 +22,8 @@ from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.reasons import Code
 from rollback_daemon.judge.state import Happened
 from rollback_daemon.judge.transitions import Event, Kind
-from rollback_daemon.rules.model import OnDrift, OnOther, OnRaise, Rehearsing, Requires, Rollout
+from rollback_daemon.rules.duties import OnDrift, OnOther, OnRaise, Rehearsing, Requires
+from rollback_daemon.rules.model import Rollout
 from rollback_daemon.signals.observation import Failed, Failure, NoData, Observation, Value
 from tests.judge import people
 from tests.judge.world import LADDER, ONLY_TOLD, START, World, approvals, degrade, flags_of, gate, rollout, trigger

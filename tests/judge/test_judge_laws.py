@@ -17,7 +17,9 @@ from rollback_daemon.judge.drift import matching
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.state import Happened, Judgement, Sight, Step
 from rollback_daemon.judge.transitions import Event, Kind
-from rollback_daemon.rules.model import Condition, Gate, OnDrift, OnNoData, OnOther, Op, Rollout, Trigger
+from rollback_daemon.rules.duties import OnDrift, OnOther
+from rollback_daemon.rules.measures import Condition, OnNoData, Op
+from rollback_daemon.rules.model import Gate, Rollout, Trigger
 from rollback_daemon.rules.reading import Observations, Verdict
 from rollback_daemon.rules.triggers import Threshold
 from rollback_daemon.signals.observation import Failed, Failure, Labels, NoData, Observation, Value

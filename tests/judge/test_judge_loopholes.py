@@ -13,7 +13,8 @@ from rollback_daemon.judge.approvals import why_void
 from rollback_daemon.judge.position import Rehearsal
 from rollback_daemon.judge.refusal import Refusal
 from rollback_daemon.judge.transitions import Event, Phase
-from rollback_daemon.rules.model import Fresh, Requires, Rollout
+from rollback_daemon.rules.duties import Fresh, Requires
+from rollback_daemon.rules.model import Rollout
 from tests.judge.people import ROLES
 from tests.judge.timetable import play
 from tests.judge.world import START, World, approvals, degrade, rollout, trigger

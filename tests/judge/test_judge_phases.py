@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rollback_daemon.judge.trigger import TriggerPhase
-from rollback_daemon.rules.model import OnNoData
+from rollback_daemon.rules.measures import OnNoData
 from rollback_daemon.signals.observation import Value
 from tests.judge.timetable import play
 from tests.judge.world import START, condition, rollout, trigger

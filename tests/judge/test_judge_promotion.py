@@ -7,7 +7,7 @@ import pytest
 
 from rollback_daemon.judge import promotion
 from rollback_daemon.judge.refusal import Refusal
-from rollback_daemon.rules.model import Fresh, OnDrift, OnRaise, Part, Rehearsing, Requires, Scoring
+from rollback_daemon.rules.duties import Fresh, OnDrift, OnRaise, Part, Rehearsing, Requires, Scoring
 from tests.judge import people
 from tests.judge.timetable import play
 from tests.judge.world import START, World, approvals, degrade, gate, intents, quiet, relative, rollout, trigger

@@ -8,7 +8,8 @@ import pytest
 
 from rollback_daemon.errors import OperationRefused
 from rollback_daemon.judge.transitions import Event
-from rollback_daemon.rules.model import Rehearsing, Requires, Rollout
+from rollback_daemon.rules.duties import Rehearsing, Requires
+from rollback_daemon.rules.model import Rollout
 from tests.judge import people
 from tests.judge.timetable import play
 from tests.judge.world import ONLY_TOLD, START, World, approvals, degrade, flags_of, gate, intents, rollout, trigger

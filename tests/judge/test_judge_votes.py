@@ -9,7 +9,8 @@ import pytest
 from rollback_daemon.errors import OperationRefused
 from rollback_daemon.judge.refusal import Refusal
 from rollback_daemon.judge.transitions import Event
-from rollback_daemon.rules.model import Fresh, Requires, Rollout
+from rollback_daemon.rules.duties import Fresh, Requires
+from rollback_daemon.rules.model import Rollout
 from tests.judge import people
 from tests.judge.timetable import play
 from tests.judge.world import START, World, approvals, rollout

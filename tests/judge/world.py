@@ -21,29 +21,9 @@ from rollback_daemon.judge.reasons import Code
 from rollback_daemon.judge.standing import all_checks
 from rollback_daemon.judge.state import Happened, Judgement, Sight, State, Step
 from rollback_daemon.judge.transitions import Event, Kind
-from rollback_daemon.rules.model import (
-    BASELINE,
-    Action,
-    ActionKind,
-    Approvals,
-    Baseline,
-    Condition,
-    FlagSettings,
-    Gate,
-    OnDrift,
-    OnLower,
-    OnNoData,
-    OnRaise,
-    Op,
-    Rehearsing,
-    Relative,
-    Requires,
-    Rollout,
-    Scoring,
-    Signal,
-    Stage,
-    Trigger,
-)
+from rollback_daemon.rules.duties import Approvals, OnDrift, OnLower, OnRaise, Rehearsing, Requires, Scoring
+from rollback_daemon.rules.measures import Baseline, Condition, OnNoData, Op, Relative, Signal
+from rollback_daemon.rules.model import BASELINE, Action, ActionKind, FlagSettings, Gate, Rollout, Stage, Trigger
 from rollback_daemon.rules.reading import Observations
 from rollback_daemon.rules.triggers import Check, Threshold, Violations
 from rollback_daemon.transitions.plan import disturbed, plan

@@ -11,36 +11,25 @@ import yaml
 from rollback_daemon import documents
 from rollback_daemon.durations import format_duration
 from rollback_daemon.flags.stores import STORES
-from rollback_daemon.rules.load import DEFAULT_INTERVAL, load, load_all, undefined_roles
-from rollback_daemon.rules.model import (
-    Action,
-    ActionKind,
+from rollback_daemon.rules.duties import (
     Approvals,
     Backups,
-    Baseline,
     Command,
-    Condition,
     Fresh,
-    Gate,
     HttpCheck,
-    Needs,
     OnDrift,
     OnLower,
-    OnNoData,
     OnOther,
     OnRaise,
-    Op,
     Part,
     Preflight,
     Rehearsing,
-    Relative,
     Requires,
-    Rollout,
     Scoring,
-    Signal,
-    Statistic,
-    Trigger,
 )
+from rollback_daemon.rules.load import DEFAULT_INTERVAL, load, load_all, undefined_roles
+from rollback_daemon.rules.measures import Baseline, Condition, Needs, OnNoData, Op, Relative, Signal, Statistic
+from rollback_daemon.rules.model import Action, ActionKind, Gate, Rollout, Trigger
 from rollback_daemon.rules.schema import RuleFile
 from rollback_daemon.rules.triggers import Check, Threshold, Violations
 

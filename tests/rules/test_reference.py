@@ -12,7 +12,8 @@ from rollback_daemon.flags.stores import STORES
 from rollback_daemon.rules import templates
 from rollback_daemon.rules.conditions import OPS
 from rollback_daemon.rules.load import load
-from rollback_daemon.rules.model import ActionKind, OnNoData
+from rollback_daemon.rules.measures import OnNoData
+from rollback_daemon.rules.model import ActionKind
 from rollback_daemon.rules.schema import RuleFile, TriggerPart
 from rollback_daemon.rules.triggers import KINDS
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollback_daemon.rules import promql
-from rollback_daemon.rules.model import Baseline, Condition, OnNoData, Op, Relative, Signal
+from rollback_daemon.rules.measures import Baseline, Condition, OnNoData, Op, Relative, Signal
 from rollback_daemon.rules.reading import Assessment, Health, Reading, Verdict, compare, look, quorum, worst
 from rollback_daemon.rules.triggers import Check, Threshold, Violations
 from rollback_daemon.signals.observation import Failed, Failure, Labels, NoData, Observation, Value, endpoint_labels

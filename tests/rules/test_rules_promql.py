@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rollback_daemon.rules import promql
 from rollback_daemon.rules.conditions import pasted
-from rollback_daemon.rules.model import OnNoData
+from rollback_daemon.rules.measures import OnNoData
 from rollback_daemon.rules.promql import PromQLError, Split, split
 
 COMPARE = {">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.le, "==": operator.eq, "!=": operator.ne}

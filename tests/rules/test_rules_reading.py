@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback_daemon.rules.model import Condition, Needs, OnNoData, Op, Signal
+from rollback_daemon.rules.measures import Condition, Needs, OnNoData, Op, Signal
 from rollback_daemon.rules.reading import Assessment, Health, Memory, Reading, Verdict, compare, look, worst
 from rollback_daemon.rules.triggers import KINDS, Check, Threshold, Violations
 from rollback_daemon.signals.observation import Failed, Failure, Labels, NoData, Observation, Value

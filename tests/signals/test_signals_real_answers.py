@@ -11,7 +11,7 @@ from rollback_daemon.lab.faults import Fault, Proxy
 from rollback_daemon.lab.servers import PrometheusServer
 from rollback_daemon.lab.toolset import Toolset
 from rollback_daemon.rules.load import load
-from rollback_daemon.rules.model import Signal
+from rollback_daemon.rules.measures import Signal
 from rollback_daemon.rules.reading import look
 from rollback_daemon.signals.observation import Failed, Failure, NoData, Observation, Value
 from tests.signals.conftest import NOON, Connect

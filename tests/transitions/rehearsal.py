@@ -15,7 +15,8 @@ from rollback_daemon.flags.store import Flags, FlagValue
 from rollback_daemon.judge.act import intended
 from rollback_daemon.judge.position import Open, Position, fold
 from rollback_daemon.judge.transitions import Event, Kind, Phase
-from rollback_daemon.rules.model import Command, FlagSettings, Rollout, Stage
+from rollback_daemon.rules.duties import Command
+from rollback_daemon.rules.model import FlagSettings, Rollout, Stage
 from rollback_daemon.transitions.execute import Execution, Orders, Patience
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

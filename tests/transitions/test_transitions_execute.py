@@ -13,7 +13,8 @@ from rollback_daemon.errors import Refused, Transient, UnknownOutcome
 from rollback_daemon.flags.stores import open_store
 from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.transitions import Event, Kind, Phase
-from rollback_daemon.rules.model import Command, Stage
+from rollback_daemon.rules.duties import Command
+from rollback_daemon.rules.model import Stage
 from rollback_daemon.transitions.execute import PATIENCE, Disturbed, Execution, Orders, Overtaken, Patience
 from tests.transitions.rehearsal import (
     NOON,

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from rollback_daemon.lab.servers import wait_until
-from rollback_daemon.rules.model import Command
+from rollback_daemon.rules.duties import Command
 from rollback_daemon.transitions.hooks import Ran, run
 
 LONG = timedelta(seconds=60)

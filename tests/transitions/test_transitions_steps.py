@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from rollback_daemon.flags.store import FlagValue
 from rollback_daemon.lab.faults import Answer, Fault, MisbehavingServer, Request
 from rollback_daemon.lab.servers import Server, free_port, wait_until
-from rollback_daemon.rules.model import Command, HttpCheck
+from rollback_daemon.rules.duties import Command, HttpCheck
 from rollback_daemon.transitions.hooks import Ran
 from rollback_daemon.transitions.steps import describe, run_step
 from tests.signals.tcp import ENDLESS, Script, TCPServer, http, silence

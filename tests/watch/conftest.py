@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_daemon.rules.model import Command
+from rollback_daemon.rules.duties import Command
 from tests.watch.guarded import Desk
 
 MakeDesk = Callable[[Command | None], Desk]

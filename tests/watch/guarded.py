@@ -18,19 +18,9 @@ from rollback_daemon.judge.position import Open, Position
 from rollback_daemon.judge.state import Happened
 from rollback_daemon.judge.transitions import Event, Kind
 from rollback_daemon.lab.servers import wait_until
-from rollback_daemon.rules.model import (
-    Action,
-    ActionKind,
-    Command,
-    Condition,
-    FlagSettings,
-    Gate,
-    Op,
-    Rollout,
-    Signal,
-    Stage,
-    Trigger,
-)
+from rollback_daemon.rules.duties import Command
+from rollback_daemon.rules.measures import Condition, Op, Signal
+from rollback_daemon.rules.model import Action, ActionKind, FlagSettings, Gate, Rollout, Stage, Trigger
 from rollback_daemon.rules.triggers import Threshold
 from rollback_daemon.signals.observation import Failed, Failure, NoData, Observation, Value
 from rollback_daemon.transitions.execute import Patience

@@ -13,7 +13,7 @@ from rollback_daemon.judge.reasons import Code
 from rollback_daemon.judge.refusal import Refusal
 from rollback_daemon.judge.transitions import Event, Kind, Phase
 from rollback_daemon.lab.servers import wait_until
-from rollback_daemon.rules.model import Command
+from rollback_daemon.rules.duties import Command
 from tests.watch.conftest import MakeDesk
 from tests.watch.guarded import AWAY, BAD, GOOD, SLOW, Desk, content
 

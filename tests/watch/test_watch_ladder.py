@@ -11,7 +11,8 @@ from rollback_daemon.judge import consent, promotion, requests
 from rollback_daemon.judge.refusal import Person
 from rollback_daemon.judge.transitions import Event, Kind
 from rollback_daemon.lab.servers import wait_until
-from rollback_daemon.rules.model import Approvals, Command, Rehearsing, Requires, Rollout
+from rollback_daemon.rules.duties import Approvals, Command, Rehearsing, Requires
+from rollback_daemon.rules.model import Rollout
 from tests.watch.guarded import BAD, GOOD, Desk, content
 
 LEAD, SECURITY, PROPOSER = Person("ann", frozenset({"lead"})), Person("bob", frozenset({"security"})), Person("cat")

@@ -17,7 +17,7 @@ from rollback_daemon.judge import consent, promotion
 from rollback_daemon.judge.refusal import Person
 from rollback_daemon.judge.transitions import Event
 from rollback_daemon.lab.servers import wait_until
-from rollback_daemon.rules.model import Approvals, Command, OnOther, Rehearsing, Requires
+from rollback_daemon.rules.duties import Approvals, Command, OnOther, Rehearsing, Requires
 from rollback_daemon.watch import Watch
 from tests.watch.guarded import GOOD, QUICK, Desk, content
 

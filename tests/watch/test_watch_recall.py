@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rollback_daemon.judge.transitions import Event, Kind, Phase
-from rollback_daemon.rules.model import Command
+from rollback_daemon.rules.duties import Command
 from tests.watch.conftest import MakeDesk
 from tests.watch.guarded import BAD, Desk, content
 

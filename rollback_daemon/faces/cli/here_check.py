@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from rollback_daemon import documents
 from rollback_daemon.errors import FlagError, Problem
 from rollback_daemon.flags.stores import open_store
-from rollback_daemon.rules.model import Command, Rollout
+from rollback_daemon.rules.duties import Command
+from rollback_daemon.rules.model import Rollout
+from rollback_daemon.rules.places import problem_at
 
 
 def warnings(rollout: Rollout) -> Iterator[Problem]:
@@ -20,7 +21,7 @@ def warnings(rollout: Rollout) -> Iterator[Problem]:
     commands += [(("rehearsal", "steps", index), step) for index, step in enumerate(rollout.rehearsal.steps if rollout.rehearsal else ())]
     for trail, command in commands:
         if isinstance(command, Command) and shutil.which(command.argv[0]) is None:
-            yield _at(rollout, (*trail, "command"), f'"{command.argv[0]}" is no program that can be run on this machine')
+            yield problem_at(rollout, (*trail, "command"), f'"{command.argv[0]}" is no program that can be run on this machine')
 
 
 def _of_flags(rollout: Rollout) -> Iterator[Problem]:
@@ -28,12 +29,7 @@ def _of_flags(rollout: Rollout) -> Iterator[Problem]:
     try:
         values = store.read(rollout.keys).values
     except FlagError as error:
-        yield _at(rollout, ("flags", "path"), f"the flags cannot be read on this machine: {error}")
+        yield problem_at(rollout, ("flags", "path"), f"the flags cannot be read on this machine: {error}")
         return
     for key in sorted(rollout.keys - values.keys()):
-        yield _at(rollout, ("baseline", key), f'"{key}" is not in {store.describe()} yet; the first change adds it')
-
-
-def _at(rollout: Rollout, trail: tuple[str | int, ...], text: str) -> Problem:
-    line, column = rollout.places.get(trail, (0, 0))
-    return Problem(rollout.file, line, column, documents.path_of(trail), text)
+        yield problem_at(rollout, ("baseline", key), f'"{key}" is not in {store.describe()} yet; the first change adds it')

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rollback_daemon.rules.model import Condition, Signal
+from rollback_daemon.rules.measures import Condition, Signal
 from rollback_daemon.rules.reading import Assessment, Memory, Observations, compare, look
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from rollback_daemon.clock import aligned
 from rollback_daemon.durations import format_duration, format_number
-from rollback_daemon.rules.model import Condition, Signal
+from rollback_daemon.rules.measures import Condition, Signal
 from rollback_daemon.rules.reading import Assessment, Health, Memory, Observations, Reading, Verdict, compare, look, quorum, worst
 
 
