@@ -362,7 +362,7 @@ def test_credentials_are_not_said_of_an_address_that_cannot_be_asked(url: str) -
 def test_nothing_in_the_environment_leads_elsewhere() -> None:
     script = (
         "import sys, threading\n"
-        "from rollback_daemon.rules.model import HttpCheck\n"
+        "from rollback_daemon.rules.duties import HttpCheck\n"
         "from rollback_daemon.transitions.steps import run_step\n"
         "print(run_step(HttpCheck(sys.argv[1]), {}, threading.Event()).error or 'answered')"
     )

@@ -10,11 +10,10 @@ from markdown_it import MarkdownIt
 
 from rollback_daemon.faces.cli import show_record
 from rollback_daemon.lab.servers import PrometheusServer, wait_until
+from tests.faces.cli.ladder import Ladder
 from tests.faces.http.bench import NOBODY_LISTENS, Bench, Ran
-from tests.faces.http.door import Door, users
 
 YES, NO, USAGE, UNKNOWN = 0, 1, 2, 3
-PEOPLE = {"ann": ["lead"], "bob": ["security"], "cat": ["security"], "pam": ["lead"]}
 RULES = """
 rollout: checkout
 owner: deployment-lead
@@ -42,24 +41,10 @@ rehearsal:
 """
 
 
-class Ladder(Door):
-    """The daemon with people who have roles."""
-
-    def __init__(self, folder: Path, prometheus: str) -> None:
-        super().__init__(folder, prometheus, {"basic_auth_users": users(**dict.fromkeys(PEOPLE, "secret"))}, open_reading=True, rules=RULES)
-        file = folder / "rollbackd.yml"
-        roles = {role: [name for name, has in PEOPLE.items() if role in has] for role in ("lead", "security")}
-        file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), "roles": roles}), encoding="utf-8")
-
-    def does(self, name: str, *words: str) -> Ran:
-        """A verb under the login of somebody."""
-        return self.rollbackd(*words, "--http.config.file", str(self.login_of(name, "secret")))
-
-
 @pytest.fixture(scope="module")
 def story(told: PrometheusServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ladder]:
     """Everything that a ladder can have behind it; it ends at the top."""
-    with Ladder(tmp_path_factory.mktemp("story"), told.url) as one:
+    with Ladder(tmp_path_factory.mktemp("story"), told.url, RULES) as one:
         one.set_error_rate(0)
         wait_until(lambda: one.rollout()["evaluated_at"], "the first evaluation", 30)
         vote(one)
@@ -168,7 +153,7 @@ def test_explain_tells_what_is_asked_for_and_that_the_glass_was_broken(story: La
 
 
 def test_explain_shows_the_vote_that_is_open(told: PrometheusServer, tmp_path: Path) -> None:
-    with Ladder(tmp_path, told.url) as one:
+    with Ladder(tmp_path, told.url, RULES) as one:
         one.set_error_rate(0)
         wait_until(lambda: one.rollout()["evaluated_at"], "the first evaluation", 30)
         one.does("pam", "propose", "checkout", "--reason", "day one")

@@ -296,7 +296,7 @@ def test_the_daemon_stops_in_the_middle_of_handshakes(told: PrometheusServer, tm
         started = time.monotonic()
         door.daemon.stop(20)
         assert time.monotonic() - started < 8
-        assert [line["msg"] for line in door.log()][-1] == "stopping"
+        assert "stopping" in [line["msg"] for line in door.log()]
 
 
 @pytest.mark.parametrize(
