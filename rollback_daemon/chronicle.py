@@ -14,13 +14,12 @@ from rollback_daemon import __version__
 from rollback_daemon.clock import Clock
 from rollback_daemon.errors import IllegalTransition, JournalUnavailable
 from rollback_daemon.journal.journal import Journal
-from rollback_daemon.judge import dossier
-from rollback_daemon.judge.dossier import Dossier
 from rollback_daemon.judge.drift import Drift
-from rollback_daemon.judge.position import Open, Position, fold
+from rollback_daemon.judge.machine import recorded
+from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.reasons import Code, Reason
 from rollback_daemon.judge.refusal import Refusal
-from rollback_daemon.judge.state import Happened
+from rollback_daemon.judge.state import Happened, State
 from rollback_daemon.judge.transitions import APART, Event
 from rollback_daemon.rules import advice
 from rollback_daemon.rules.model import Rollout
@@ -39,22 +38,20 @@ class Chronicle:
         self._name, self._journal, self._clock, self._witness = name, journal, clock, witness
         self.say = structlog.get_logger().bind(rollout=name)
 
-    def replay(self) -> tuple[Position | None, Dossier]:
+    def replay(self) -> State:
         """Where the rollout stands and what was said about it, as far as the journal can be read."""
-        position: Position | None = None
-        found = Dossier()
+        found = State()
         try:
             records = self._journal.records(self._name, kinds=[event for event in Event if event not in APART])
         except JournalUnavailable as error:
             self.say.error("the journal cannot be read; the place on the ladder follows from the flags", error=str(error))
-            return None, found
+            return found
         for record in records:
             try:
-                event = Event(record.kind)
-                position, found = fold(position, event, record.body, record.at), dossier.fold(found, event, record.body, record.at)
+                found = recorded(found, Event(record.kind), record.body, record.at)
             except (IllegalTransition, ValueError, KeyError) as error:
                 self.say.error("a record of the journal does not follow from those before it and is passed over", seq=record.seq, error=str(error))
-        return position, found
+        return found
 
     def put(self, rollout: Rollout, happened: Happened, now: datetime, opened: Open | None, *, must: bool = False) -> None:
         """On record before anything else. What loosens must be on record; what tightens goes on without a journal, and is spilled.
@@ -103,10 +100,11 @@ class Chronicle:
 
 
 _LEVELS = {
-    **dict.fromkeys((Event.ATTEMPTED, Event.RAN, Event.STEP, Event.REHEARSED), logging.ERROR),
-    **dict.fromkeys((Event.INTENDED, Event.HELD, Event.DRIFT, Event.SIGHT, Event.REFUSED), logging.WARNING),
+    **dict.fromkeys((Event.ATTEMPTED, Event.RAN, Event.STEP, Event.REHEARSED, Event.FOLLOWED_UP), logging.ERROR),
+    **dict.fromkeys((Event.INTENDED, Event.HELD, Event.DRIFT, Event.SIGHT, Event.REFUSED, Event.ESCALATED, Event.SCHEDULED), logging.WARNING),
 }
-_LONG = {"output", "activations", "rules", "seen", "bases"}
+_SHOWN_AS = {"level": "alert_level"}
+_LONG = {"output", "activations", "rules", "seen", "bases", "checks", "signals"}
 
 
 def _level(happened: Happened) -> int:
@@ -123,5 +121,5 @@ def _level(happened: Happened) -> int:
 
 
 def _shown(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts of an event that a log line has room for; `event` is structlog's own word."""
-    return {key: value for key, value in body.items() if key not in _LONG}
+    """The facts of an event that a log line has room for; `event` and `level` are structlog's own words."""
+    return {_SHOWN_AS.get(key, key): value for key, value in body.items() if key not in _LONG}

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -24,9 +25,15 @@ from rollback_daemon.flags import settling
 from rollback_daemon.flags.notice import FileNotice
 from rollback_daemon.flags.store import FlagStore
 from rollback_daemon.flags.stores import open_store
+from rollback_daemon.hooks.outbox import Outbox
+from rollback_daemon.incident_notes import IncidentNotes
 from rollback_daemon.journal.journal import Journal
+from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.refusal import Person
+from rollback_daemon.judge.state import Happened
+from rollback_daemon.judge.transitions import Event
 from rollback_daemon.paging import Paging
+from rollback_daemon.rules.model import Rollout
 from rollback_daemon.schedule import Schedule
 from rollback_daemon.signals.probes import Probes
 from rollback_daemon.signals.prometheus import Prometheus
@@ -47,6 +54,8 @@ class Guard:
         self._watches: dict[str, Watch] = {}
         self._cycles: list[Cycle] = []
         self._paging = Paging(journal, metrics, clock, external_url)
+        self._outbox = Outbox(journal, clock, self._put, metrics, external_url)
+        self._notes = IncidentNotes(self._find, journal, clock, lambda: self._sources.prometheus if self._sources else None)
         self._loaded: Loaded | None = None
         self._sources: Sources | None = None
         self._alertmanagers: Alertmanagers | None = None
@@ -98,6 +107,12 @@ class Guard:
         """Whether every rollout has a place on its ladder and has been judged since the start or the last reload."""
         return all(watch.judgement is not None and watch.state.position is not None for watch in self.watches)
 
+    def happened(self, rollout: Rollout, event: Event, body: Mapping[str, Any], at: datetime, opened: Open | None) -> None:
+        """Something of a rollout went on record: the metrics count it, and hooks may be told. For the watches."""
+        self.metrics.happened(rollout, event, body, at, opened)
+        self._outbox.happened(rollout.name, event, body, at)
+        self._notes.happened(rollout, event, body, at)
+
     def lateness(self, now: datetime) -> timedelta:
         """How long the most overdue group has been without an evaluation, beyond its own interval."""
         return self._schedule.lateness(now)
@@ -135,6 +150,7 @@ class Guard:
             self._examine_journal()
             self._recall(list(self.watches))
             self._begin()
+            self._notes.catch_up(self._watches)
 
     def close(self) -> None:
         """Stop looking; let transitions finish the step that they are in; leave alerts to end by themselves, as a restart is no recovery."""
@@ -150,6 +166,8 @@ class Guard:
             deadline = time.monotonic() + _FINISH
             for watch in self.watches:
                 watch.close(max(0.0, deadline - time.monotonic()))
+            self._outbox.close()
+            self._notes.close()
             if self._sources is not None:
                 self._sources.close()
             if self._alertmanagers is not None:
@@ -162,13 +180,23 @@ class Guard:
         for rollout in loaded.rollouts:
             watch = before.pop(rollout.name, None)
             if watch is None:
-                watch = Watch(rollout, stores[rollout.name], self.journal, self._clock, self.metrics, settle=settling.SECONDS)
+                watch = Watch(rollout, stores[rollout.name], self.journal, self._clock, self, settle=settling.SECONDS)
                 fresh.append(watch)
             else:
                 watch.reconfigure(rollout, stores[rollout.name])
             self._watches[rollout.name] = watch
         self.metrics.cover(loaded.rollouts)
         return fresh, list(before.values())
+
+    def _find(self, name: str) -> Watch | None:
+        """The rollout of that name, if it is still guarded."""
+        return self._watches.get(name)
+
+    def _put(self, name: str, happened: Happened) -> None:
+        """On record, if the rollout is still guarded."""
+        watch = self._watches.get(name)
+        if watch is not None:
+            watch.happen(happened)
 
     def _examine_journal(self) -> None:
         """Whether anybody has altered what is on record. It goes on in any case: an altered record must not leave a rollout unguarded."""
@@ -190,6 +218,7 @@ class Guard:
             remembered, stopped = self.journal.load_memory()
         except JournalUnavailable as error:
             structlog.get_logger().error("the journal cannot be read or written; going on with what can be known", error=str(error))
+        self._outbox.follow([watch.rollout for watch in self.watches])
         for watch in watches:
             watch.recall(remembered.get(watch.rollout.name), stopped)
         for watch in self.watches:
@@ -213,6 +242,7 @@ class Guard:
             clock=self._clock,
             observe=self.metrics.notified,
             log=structlog.get_logger(),
+            accepted=self._notes.accepted,
         )
         return sources, alertmanagers
 
@@ -243,7 +273,8 @@ class Guard:
             self._again.start()
 
     def _after(self, watches: Sequence[Watch], interval: timedelta) -> None:
-        """After each cycle: tell the Alertmanagers everything that is active, of all groups."""
+        """After each cycle: tell the Alertmanagers everything that is active, of all groups, and let the hooks go on."""
+        self._outbox.look()
         if self._loaded is not None and self._alertmanagers is not None:
             labels = self._loaded.configuration.global_.external_labels
             self._paging.tell(self._alertmanagers, watches, self._watches.keys(), labels, interval)

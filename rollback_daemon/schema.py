@@ -43,7 +43,14 @@ def _label(text: str) -> str:
     return text
 
 
-def _duration(value: Any) -> timedelta:
+def _env_name(text: str) -> str:
+    if not _LABEL.fullmatch(text):
+        raise ValueError(f'"{text}" is no name of an environment variable; use letters, digits and "_", and begin with no digit')
+    return text
+
+
+def duration(value: Any) -> timedelta:
+    """A duration as Prometheus writes it. Raises ValueError for anything else."""
     if isinstance(value, (bool, list, dict)) or value is None:
         raise ValueError("must be a duration, for instance 15s, 5m or 1h30m")
     return parse_duration(str(value))
@@ -129,9 +136,11 @@ _DURATION_SCHEMA = {"type": ["string", "integer"], "description": "a Prometheus 
 
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{_NAME.pattern}$"})]
 LabelName = Annotated[str, AfterValidator(_label), Field(json_schema_extra={"pattern": f"^{_LABEL.pattern}$"})]
+EnvName = Annotated[str, AfterValidator(_env_name), Field(json_schema_extra={"pattern": f"^{_LABEL.pattern}$"})]
 Text = Annotated[str, AfterValidator(_text), Field(min_length=1)]
-Duration = Annotated[timedelta, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
-Interval = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive), WithJsonSchema(_DURATION_SCHEMA)]
+EnvValue = Annotated[str, AfterValidator(_text)]
+Duration = Annotated[timedelta, BeforeValidator(duration), WithJsonSchema(_DURATION_SCHEMA)]
+Interval = Annotated[timedelta, BeforeValidator(duration), AfterValidator(_positive), WithJsonSchema(_DURATION_SCHEMA)]
 Limit = Annotated[Any, BeforeValidator(_limit), WithJsonSchema({"type": ["number", "string"], "examples": ["1%", "200ms", 3]})]
 Url = Annotated[str, AfterValidator(_url), Field(json_schema_extra={"pattern": "^https?://"})]
 Quorum = Annotated[
@@ -146,3 +155,4 @@ class CommandPart(Part):
 
     command: list[Text] = Field(min_length=1)
     timeout: Interval = timedelta(seconds=60)
+    env: dict[EnvName, EnvValue] = {}

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from rollback_daemon.clock import Clock
 from rollback_daemon.errors import FlagError, OperationRefused
 from rollback_daemon.flags.store import FlagStore
-from rollback_daemon.judge import promotion
+from rollback_daemon.judge import promotion, recovery
 from rollback_daemon.judge.act import intended
 from rollback_daemon.judge.drift import equals
 from rollback_daemon.judge.position import Open, Position, Rehearsal
@@ -113,7 +113,9 @@ class UnderWay:
             before.join()
         record = functools.partial(self._record, opened)
         error = Execution(self._host.ladder, self._host.store, opened, record, self._clock, self._patience).run(orders, again=again)
-        if error is not None:
+        if error is not None and opened.kind is Kind.ROLLBACK:
+            self._give_up(opened, error)
+        elif error is not None:
             self._take_back(opened, error)
         elif not orders.drain.is_set():
             self._go_on_rehearsing(opened, orders, again=again)
@@ -137,6 +139,20 @@ class UnderWay:
             more = {"code": Code.PROMOTION_FAILED}
             self._host.happen(intended(ladder, position, Kind.ROLLBACK, origin, why, "rollbackd", self._clock.now(), more))
             self.start()
+
+    def _give_up(self, opened: Open, error: FlagError) -> None:
+        """Another way back than setting the flags, which could not be taken: the next one follows, or a person."""
+        with self._host.lock:
+            position = self._position
+            if position is None or position.open is None or position.open.id != opened.id:
+                return
+            why = f"the way back by {opened.way_kind} could not be taken: {error}"
+            body = {"id": opened.id, "kind": opened.kind, "from": opened.origin, "to": position.stage, "why": why, "code": Code.UNVERIFIED}
+            ladder = self._host.ladder
+            self._host.happen(Happened(Event.ABANDONED, {**body, **recovery.beyond(ladder, position, opened.way, unknown=False)}))
+            for happened in recovery.further(ladder, self._host.state, self._clock.now()):
+                self._host.happen(happened)
+                self.start()
 
     # rehearsals
 

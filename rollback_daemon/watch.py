@@ -15,10 +15,11 @@ from datetime import datetime
 from rollback_daemon import memory
 from rollback_daemon.chronicle import Chronicle, Witness
 from rollback_daemon.clock import Clock
+from rollback_daemon.errands import Errands
 from rollback_daemon.errors import IllegalTransition, OperationRefused
 from rollback_daemon.flags.store import Flags, FlagStore
 from rollback_daemon.journal.journal import Journal
-from rollback_daemon.judge import baselines, consent, machine, promotion, requests
+from rollback_daemon.judge import baselines, consent, machine, promotion, recovery, requests
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.refusal import Refusal
@@ -30,7 +31,9 @@ from rollback_daemon.rules.model import Rollout
 from rollback_daemon.rules.reading import Observations
 from rollback_daemon.transitions.execute import PATIENCE, Patience
 from rollback_daemon.underway import UnderWay
+from rollback_daemon.verifying import Verifying
 
+_SHORT = 5.0  # seconds that a step of a verification gets to end
 Decide = Callable[[Rollout, State, Judgement | None, datetime], Happened]
 """What a request of a person comes to; raises OperationRefused where it may not be."""
 
@@ -61,6 +64,8 @@ class Watch:
         self._observations: tuple[datetime, Observations] | None = None
         self._unreadable = ""
         self._under_way = UnderWay(self, clock, patience)
+        self._errands = Errands(self)
+        self._verifying = Verifying(self, clock)
 
     @property
     def state(self) -> State:
@@ -94,9 +99,10 @@ class Watch:
     def recall(self, remembered: str | None, stopped: datetime | None) -> None:
         """Take up where the journal and the remembered state say that this rollout is, and finish what is still open."""
         with self.lock:
-            position, dossier = self._chronicle.replay()
-            self._state = machine.wake(self.rollout, memory.load(remembered, position, dossier, stopped), self._clock.now())
+            recorded = self._chronicle.replay()
+            self._state = machine.wake(self.rollout, memory.load(remembered, recorded, stopped), self._clock.now())
             self._under_way.take_up()
+            self._verifying.look()
 
     def reconfigure(self, rollout: Rollout, store: FlagStore) -> None:
         """Go on with a new version of the rule file. Phases and the place on the ladder stay."""
@@ -117,6 +123,7 @@ class Watch:
             self._take(machine.step(self.rollout, self._state, sight, now), now)
             self._observations = (now, observations)
             self._climb_by_itself(now)
+            self._errands.look(now)
         return f"{self._state.position.phase} at {self._state.position.stage}" if self._state.position else f"waiting: {flags}"
 
     def glance(self) -> bool:
@@ -147,9 +154,7 @@ class Watch:
         with self.lock, self._refusals(name, by, reason):
             now = self._clock.now()
             happened = decide(self.ladder, self._state, self._judgement, now)
-            self.happen(happened, must=must, now=now)
-            if happened.event is Event.INTENDED:
-                self._under_way.start()
+            self.begin(happened, must=must, now=now)
             return str(happened.body.get("id", ""))
 
     def refused(self, name: str, by: str, reason: str, why: str) -> None:
@@ -195,10 +200,14 @@ class Watch:
     def drain(self) -> None:
         """Let the transition under way end after the step it is in."""
         self._under_way.drain()
+        self._errands.drain()
 
     def close(self, patience: float) -> None:
         """Wait until the transition under way has finished the step it is in, for at most `patience` seconds; the next start goes on with it."""
+        self._errands.drain()
+        self._verifying.close(min(patience, _SHORT))
         self._under_way.close(patience)
+        self._errands.close(patience)
 
     def tell_rules(self) -> None:
         """Put on record which rules hold from now on, unless they are those that held before."""
@@ -211,8 +220,20 @@ class Watch:
             at = now or self._clock.now()
             state = machine.apply(self._state, happened, at) if happened.event is not Event.REFUSED else self._state
             self._chronicle.put(self.rollout, happened, at, self._opened, must=must)
+            for one in recovery.freezing(self.rollout, state, at) if happened.event is Event.DONE else ():
+                self._chronicle.put(self.rollout, one, at, self._opened)
+                state = machine.apply(state, one, at)
             self._state = state
             self._check_again(at)
+            self._errands.heed()
+            self._verifying.look()
+
+    def begin(self, happened: Happened, *, must: bool = False, now: datetime | None = None) -> None:
+        """One event, and the transition that it intends, if it does. Raises as `happen` does."""
+        with self.lock:
+            self.happen(happened, must=must, now=now)
+            if happened.event is Event.INTENDED:
+                self._under_way.start()
 
     def remember_now(self) -> None:
         """Keep the judge's memory as it is, before flags are touched."""
@@ -226,6 +247,8 @@ class Watch:
         """What the judge says goes on record, then into the state, then into the world."""
         self._chronicle.put_all(self.rollout, result.happened, now, self._opened)  # the state is the one before: what was open is what ended
         self._state, self._judgement = result.state, result.judgement
+        self._errands.heed()
+        self._verifying.look()
         if any(one.event is Event.INTENDED for one in result.happened):
             self._under_way.start()
 
@@ -236,9 +259,7 @@ class Watch:
         with contextlib.suppress(Refusal, IllegalTransition):  # a journal that cannot be written pages by itself; the next evaluation tries again
             happened = promotion.automatic(self.ladder, self._state, self._judgement, now)
             if happened is not None:
-                self.happen(happened, must=True, now=now)
-                if happened.event is Event.INTENDED:
-                    self._under_way.start()
+                self.begin(happened, must=True, now=now)
 
     @contextlib.contextmanager
     def _refusals(self, request: str, by: str, reason: str) -> Iterator[None]:

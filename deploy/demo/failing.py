@@ -35,10 +35,14 @@ def tell(folder: Path, tools: Toolset, running: ExitStack) -> None:
     """Start everything and play it. Raises LabError when a scene does not go as told."""
     flags, pid_file = folder / ".env.production", folder / "app.pid"
     flags.write_text(FLAGS)
+    log = folder / "genesis.log"
+    log.write_text("genesis is up\n")
     ground = Ground(ROLLOUT, folder, tools, running)
     app = ground.start_app("app.py", flags, "--pid-file", pid_file)
     rules = compress((RULES / f"{ROLLOUT}.yml").read_text(), 60).replace("/srv/genesis/.env.production", str(flags))
-    rules = rules.replace("[/srv/genesis/deploy.sh, --reload]", f"[{HERE / 'reload.sh'}, {pid_file}, {app.url}]")
+    rules = rules.replace("/srv/genesis/logs/genesis.log", str(log)).replace("http://127.0.0.1:8000", app.url)
+    for how in ("--reload", "--restart"):
+        rules = rules.replace(f"[/srv/genesis/deploy.sh, {how}]", f"[{HERE / 'reload.sh'}, {pid_file}, {app.url}]")
     ground.measure(app, "1s", "genesis_error_rate")
     ground.guard(rules, {})
     play(ground, app, flags)

@@ -55,15 +55,17 @@ class Alertmanagers:
         observe: Callable[[str, str], None],
         log: FilteringBoundLogger,
         timeout: timedelta = timedelta(seconds=10),
+        accepted: Callable[[str, Sequence[Mapping[str, str]]], None] = lambda *_: None,
     ) -> None:
         """Start one thread for each URL (the address before `/api/v2`; it may have a path prefix and a user).
 
         Each session is used by its own thread alone, which closes it at its end. `observe` is told the URL without secrets and the
-        `Outcome` of each request, from these threads. `timeout` bounds the connection, and each wait for an answer.
+        `Outcome` of each request, from these threads; `accepted` the URL without secrets and the labels of the active alerts that it has taken.
+        `timeout` bounds the connection, and each wait for an answer.
         """
         self._lock = threading.Lock()
         self._active: dict[Identity, Alert] = {}
-        self._peers = [_Peer(url, session, resend_delay, clock, observe, log, timeout) for url, session in urls_and_sessions]
+        self._peers = [_Peer(url, session, resend_delay, clock, observe, log, timeout, accepted) for url, session in urls_and_sessions]
 
     def update(self, alerts: Collection[Alert], interval: timedelta) -> None:
         """Say which alerts are active now, all of them; what was and is not among them any more is resolved. Returns at once.
@@ -112,7 +114,9 @@ class _Peer:
         observe: Callable[[str, str], None],
         log: FilteringBoundLogger,
         timeout: timedelta,
+        accepted: Callable[[str, Sequence[Mapping[str, str]]], None],
     ) -> None:
+        self._accepted = accepted
         self._name, self._url = without_secrets(url), _endpoint(url)
         self._session, self._resend_delay, self._clock, self._observe = session, resend_delay, clock, observe
         self._timeout = timeout.total_seconds()
@@ -208,6 +212,8 @@ class _Peer:
             names = sorted({notice.alert.labels.get("alertname", "") for notice in notices})
             self._log.error("alerts were refused", why=answer.why, alertnames=names[:10], alerts=len(notices))
         self._notices.answered(notices, self._clock.now(), heard=answer.heard)
+        if answer.outcome is Outcome.DELIVERED:
+            self._accepted(self._name, [notice.alert.labels for notice in notices if notice.ended is None])
 
     def _post(self, notices: list[Notice], interval: timedelta) -> _Answer:
         lasts_until = self._clock.now() + RESENT_UNTIL * max(self._resend_delay, interval)

@@ -5,15 +5,18 @@ when. Must not live here: sending them (`alertmanager`), the wording of a breach
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
 from rollback_daemon.durations import format_duration, format_number
+from rollback_daemon.faces.aftercare_alerts import AFTERCARE_ALERTS
+from rollback_daemon.faces.rollout_alert import Finding, RolloutAlert
 from rollback_daemon.flags.store import FlagValue
 from rollback_daemon.judge.act import sentence
 from rollback_daemon.judge.drift import Drift
+from rollback_daemon.judge.escalating import climbs, level_names
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Code
 from rollback_daemon.judge.state import Judgement, State, TriggerJudgement
@@ -38,26 +41,6 @@ class Alert:
     generator_url: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """That a rollout alert is active: since when, the figure or words it rests on, and two texts for people. `severity`: if not the usual one."""
-
-    since: datetime
-    value: str
-    summary: str
-    description: str
-    severity: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RolloutAlert:
-    """A kind of alert about the rollout itself; `meaning` is for the documentation."""
-
-    severity: str
-    meaning: str
-    find: Callable[[Rollout, State, Judgement], Finding | None]
-
-
 def active(rollout: Rollout, state: State, judgement: Judgement, *, external_url: str, external_labels: Mapping[str, str]) -> list[Alert]:
     """Every alert that is active now, triggers first.
 
@@ -65,7 +48,8 @@ def active(rollout: Rollout, state: State, judgement: Judgement, *, external_url
 
     `external_url` is where people reach the daemon; it is left out where it is no absolute URL. `external_labels` never overwrite a label.
     Labels are weakest first: external, of the series, of the rule file, of the trigger; `alertname`, `rollout` and `stage` are ours, and so
-    are `owner` and `severity` where the trigger has none. What a series had under one of these five names is kept as `exported_NAME`.
+    are `owner` and `severity` where the trigger has none, and the first `level` of a trigger that escalates: it stays that, or it would be another
+    alert at each level. What a series had under one of these names is kept as `exported_NAME`.
     """
     url = _page(external_url, rollout.name)
     found: dict[frozenset[tuple[str, str]], Alert] = {}
@@ -94,9 +78,10 @@ def _of_triggers(rollout: Rollout, state: State, judgement: Judgement) -> Iterat
 
 def _of_series(rollout: Rollout, judged: TriggerJudgement, series: Active, since: datetime, now: datetime) -> _Raw:
     trigger, labels = judged.trigger, dict(series.labels)
+    level = {"level": level_names(rollout)[0]} if climbs(trigger) else {}
     own = {name: render(text, series.value, labels) for name, text in trigger.labels.items()}
-    ours = {"owner": rollout.owner, "severity": trigger.severity, **own, "stage": series.stage}
-    exported = {f"exported_{name}": labels.pop(name) for name in _RESERVED if name in labels}
+    ours = {"owner": rollout.owner, "severity": trigger.severity, **level, **own, "stage": series.stage}
+    exported = {f"exported_{name}": labels.pop(name) for name in (*_RESERVED, *level) if name in labels}
     annotations = {
         "summary": sentence(judged, series, now),
         "description": _description(rollout, judged, series, now),
@@ -126,8 +111,8 @@ def _what_is_done(rollout: Rollout, trigger: Trigger) -> str:
 def _of_rollout(rollout: Rollout, state: State, judgement: Judgement) -> Iterator[_Raw]:
     stage = state.position.stage if state.position else ""
     for name, kind in ROLLOUT_ALERTS.items():
-        if found := kind.find(rollout, state, judgement):
-            labels = {**rollout.labels, "owner": rollout.owner, "severity": found.severity or kind.severity, "stage": stage}
+        for found in kind.findings(rollout, state, judgement):
+            labels = {**rollout.labels, "owner": rollout.owner, "severity": found.severity or kind.severity, "stage": stage, **found.labels}
             yield name, labels, {"summary": found.summary, "description": found.description, "value": found.value}, found.since
 
 
@@ -253,6 +238,7 @@ ROLLOUT_ALERTS: dict[str, RolloutAlert] = {
     "RolloutRehearsalFailed": RolloutAlert("critical", "a rehearsed rollback did not pass, and the way up is closed", _rehearsal_failed),
     "RolloutDegraded": RolloutAlert("warning", "a trigger set flags to a lesser service, and nobody has restored them", _degraded),
     "RolloutHeld": RolloutAlert("warning", "somebody or something stopped the way up, or the flags cannot be read", _held),
+    **AFTERCARE_ALERTS,
     "RolloutReady": RolloutAlert("info", "soaked, and every gate passes: people may promote it, or owe it something", _ready),
 }
 """Every alert about a rollout itself, by name."""

@@ -14,7 +14,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from rollback_daemon import __version__
-from rollback_daemon.judge import readiness
+from rollback_daemon.hooks import outbox as hooks
+from rollback_daemon.judge import follow_ups, readiness
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.reasons import Outcome
@@ -67,6 +68,12 @@ class Metrics:
         self.notifications = Counter(
             PREFIX + "alertmanager_notifications", "Requests to Alertmanagers by outcome.", ["alertmanager", "outcome"], registry=registry
         )
+        self.hooks = Counter(
+            PREFIX + "hook_deliveries",
+            "Deliveries to hooks: delivered, retried after a try that failed, given up.",
+            ["rollout", "hook", "outcome"],
+            registry=registry,
+        )
         self.journal_append = Histogram(
             PREFIX + "journal_append_seconds", "Duration of one append, fsync included.", buckets=_FAST, registry=registry
         )
@@ -77,6 +84,12 @@ class Metrics:
         self.reload_ok = Gauge(PREFIX + "config_last_reload_successful", "1 when the last configuration reload attempt succeeded.", registry=registry)
         self.reload_at = Gauge(
             PREFIX + "config_last_reload_success_timestamp_seconds", "When the configuration was last loaded successfully.", registry=registry
+        )
+        self.verifications = Counter(
+            PREFIX + "verifications", "Verifications of rollbacks by what they came to.", ["rollout", "outcome"], registry=registry
+        )
+        self.follow_ups = Counter(
+            PREFIX + "follow_ups", "Looks after completion by what they came to; each try counts.", ["rollout", "outcome"], registry=registry
         )
         self.leader = Gauge(
             PREFIX + "leader", "1 when this daemon is in charge of the rollout, 0 when another one is.", ["rollout"], registry=registry
@@ -91,6 +104,12 @@ class Metrics:
             self.evaluation_failures.labels(rollout.name)
             self.breach_to_flags.labels(rollout.name)
             self.leader.labels(rollout.name)
+            for hook, result in product(rollout.aftercare.hooks, hooks.OUTCOMES):
+                self.hooks.labels(rollout.name, hook.name, result)
+            for came_to in (Event.VERIFIED, Event.UNVERIFIED) if rollout.aftercare.verified else ():
+                self.verifications.labels(rollout.name, came_to)
+            for looked in follow_ups.Outcome if rollout.aftercare.follow_ups else ():
+                self.follow_ups.labels(rollout.name, looked)
             for kind in Kind:
                 self.transition_seconds.labels(rollout.name, kind)
                 for outcome in _OUTCOMES:
@@ -122,10 +141,19 @@ class Metrics:
         """One event went on record."""
         if event.value in _OUTCOMES:
             self.transitions.labels(rollout.name, body["kind"], event.value).inc()
+        if event in {Event.VERIFIED, Event.UNVERIFIED}:
+            self.verifications.labels(rollout.name, event).inc()
+        if event is Event.FOLLOWED_UP:
+            self.follow_ups.labels(rollout.name, body["outcome"]).inc()
+            self.follow_ups.labels(rollout.name, follow_ups.Outcome.MISSED).inc(len(body.get("missed", ())))
         if event is Event.DONE and opened is not None:
             self.transition_seconds.labels(rollout.name, opened.kind).observe((at - opened.at).total_seconds())
             if opened.breached_at is not None:
                 self.breach_to_flags.labels(rollout.name).observe(max(0.0, (at - opened.breached_at).total_seconds()))
+
+    def hooked(self, rollout: str, hook: str, outcome: str) -> None:
+        """One delivery to a hook ended, or is tried again."""
+        self.hooks.labels(rollout, hook, outcome).inc()
 
     def notified(self, alertmanager: str, outcome: str) -> None:
         """One request to an Alertmanager ended."""
@@ -178,8 +206,21 @@ def _families() -> list[tuple[GaugeMetricFamily, Samples]]:
         gauge("readiness_score", "Points of the scorecard for the next promotion, of 100.", [], _score),
         gauge("check_passing", "1 when what the next promotion asks for is there, 0 when it is not; absent while unknown.", ["check"], _checks),
         gauge("baseline_value", "Captured baseline of a signal that has one series.", ["signal"], _baselines),
+        gauge("escalation_level", "Level that a firing trigger has reached: 0 none, 1 the first.", ["alert"], _escalation_levels),
+        gauge("scheduled_rollback_timestamp_seconds", "When the next announced rollback is to be; 0 where none is announced.", [], _announced),
         gauge("blind", "1 when an armed trigger has been unable to see for max_gap.", [], lambda watch: iter([([], float(watch.state.blind))])),
     ]
+
+
+def _escalation_levels(watch: Watch) -> Iterator[tuple[list[str], float]]:
+    known = watch.state.escalations.triggers
+    for trigger in watch.rollout.triggers:
+        yield [trigger.name], float(len(known[trigger.name].levels)) if trigger.name in known else 0.0
+
+
+def _announced(watch: Watch) -> Iterator[tuple[list[str], float]]:
+    due = [one.announced.due.timestamp() for one in watch.state.escalations.triggers.values() if one.announced]
+    yield [], min(due, default=0.0)
 
 
 def _exposure(watch: Watch) -> Iterator[tuple[list[str], float]]:

@@ -9,15 +9,16 @@ from textwrap import shorten
 from typing import Any
 
 from rollback_daemon.durations import format_coarse, format_duration, format_number
+from rollback_daemon.faces.views_aftercare import after_completion, aftercare, trouble
 from rollback_daemon.journal.journal import Record
-from rollback_daemon.judge import readiness
+from rollback_daemon.judge import postmortem, readiness
 from rollback_daemon.judge.act import sentence
 from rollback_daemon.judge.dossier import Proposal
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.gates import gate_sentence
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.state import GateJudgement, TriggerJudgement
-from rollback_daemon.judge.transitions import Phase
+from rollback_daemon.judge.transitions import Event, Phase
 from rollback_daemon.judge.trigger import Active, TriggerPhase
 from rollback_daemon.rules.measures import Condition
 from rollback_daemon.rules.model import Stage
@@ -82,6 +83,7 @@ def explanation(watch: Watch) -> dict[str, Any]:
         "gates": [_gate(one) for one in judgement.gates] if judgement else [],
         "proposal": _proposal(state.dossier.proposal),
         "baselines": {name: [{"labels": dict(labels), "value": value} for labels, value in one.items()] for name, one in state.dossier.bases.items()},
+        **aftercare(watch),
         "warnings": list(_warnings(watch)),
         "blockers": [{"code": one.code, "unknown": one.code.unknown, "sentence": one.sentence} for one in judgement.blockers] if judgement else [],
     }
@@ -137,6 +139,7 @@ def _trouble(watch: Watch) -> Iterator[str]:
         yield f"DEGRADED: {', '.join(sorted(position.degraded))}"
     if position and position.broken_glass:
         yield f"BREAK-GLASS: {shorten(position.broken_glass, _SHORT, placeholder='…')}"
+    yield from trouble(watch)
 
 
 def _next(watch: Watch) -> str:
@@ -149,13 +152,15 @@ def _next(watch: Watch) -> str:
         )
     if position.rehearsing is not None:
         return f"a rollback is being rehearsed; {position.rehearsing.stage} follows when its steps have passed"
+    if position.phase in {Phase.ROLLED_BACK, Phase.FROZEN} and (owed := postmortem.owed(watch.rollout, watch.state)):
+        return f"stays until the report of incident {owed.subject} is complete (rollbackd postmortem), and a person resumes it"
     if position.phase in {Phase.ROLLED_BACK, Phase.HELD, Phase.FROZEN}:
         return f"stays until a person resumes it with a reason: {shorten(position.why, _SHORT, placeholder='…')}"
     if judgement is None:
         return "waiting for its first evaluation"
     stage = watch.rollout.stage(position.stage) or watch.rollout.stages[0]
     if stage is watch.rollout.stages[-1]:
-        return "at the top, and still watched"
+        return "; ".join(filter(None, ["at the top, and still watched", after_completion(watch)]))
     following = watch.rollout.stages[stage.number + 1].name
     if judgement.blockers:
         more = f" (and {len(judgement.blockers) - 1} more, see explain)" if len(judgement.blockers) > 1 else ""
@@ -204,7 +209,14 @@ def _proposal(proposal: Proposal | None) -> dict[str, Any] | None:
 
 def event(record: Record) -> dict[str, Any]:
     """One record of the journal."""
-    return {"seq": record.seq, "at": _time(record.at), "rollout": record.rollout, "event": record.kind, **record.body}
+    return {"seq": record.seq, "at": _time(record.at), "rollout": record.rollout, "event": record.kind, **record.body, **_without_points(record)}
+
+
+def _without_points(record: Record) -> dict[str, Any]:
+    """The signals around an incident without their points, which are for its report and would flood a list."""
+    if record.kind != Event.PLOTTED:
+        return {}
+    return {"signals": [{name: value for name, value in one.items() if name != "points"} for one in record.body.get("signals", [])]}
 
 
 def _warnings(watch: Watch) -> Iterator[dict[str, str]]:

@@ -6,7 +6,9 @@ grammar (`stores/`), system calls on the file itself (`atomic_file`).
 
 import codecs
 import re
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -48,10 +50,7 @@ class FileStore:
 
         Raises Refused for a file that cannot be read or parsed, with its line.
         """
-        snapshot = atomic_file.load(self._path)
-        with self._placed():
-            values = self._format.values(_split(snapshot.data)[1], keys)
-        return Flags(values, snapshot.version, trace_of(snapshot.status))
+        return self._flags(atomic_file.load(self._path), self._path, keys)
 
     def write(self, changes: Mapping[str, FlagValue], *, if_version: str) -> None:
         """Set all of `changes`, or none of them; what is so already is not written.
@@ -60,13 +59,12 @@ class FileStore:
         """
         self._check(changes)
         with self._alone() as (snapshot, folder):
-            if snapshot.version != if_version:
-                raise Conflict(f"{self._path}: it was changed since it was read: read it again")
+            self._require_version(snapshot, if_version)
             self._put(snapshot, folder, self._edited(snapshot.data, changes))
 
-    def backup(self, name: str) -> str:
+    def backup(self, name: str, *, sparing: str = "") -> str:
         """Keep the present content in `<file>.rollbackd-<name>.bak`, beside the file itself; of such copies only the
-        newest are kept.
+        newest are kept, and the one at `sparing`.
         """
         if not _BACKUP_NAME.fullmatch(name) or ".rollbackd-" in name:
             raise Refused(f'{self._path}: "{name}" cannot name a backup: use letters, digits, "_", "-" and ".", at most 100')
@@ -76,13 +74,34 @@ class FileStore:
                 self._require_backup(str(path), snapshot.path)
                 return str(path)
             atomic_file.replace(path, snapshot.data, snapshot, temporary=_temporary(snapshot.path), folder=folder, steps=self._steps)
-            self._prune(snapshot.path, keep=path)
+            self._prune(snapshot.path, keep={path, Path(sparing)})
             return str(path)
 
-    def restore(self, backup: str) -> None:
-        """Put back the content that `backup` returned. Raises Refused for any other path."""
+    def restore(self, backup: str, *, if_version: str | None = None) -> None:
+        """Put back the content that `backup` returned. Raises Refused for any other path, Conflict if the content is no longer `if_version`."""
         with self._alone() as (snapshot, folder):
+            self._require_version(snapshot, if_version)
             self._put(snapshot, folder, self._require_backup(backup, snapshot.path).data)
+
+    def backups(self) -> Sequence[str]:
+        """The paths of the copies beside the file, the newest first. Raises Refused where the file or its folder cannot be read."""
+        target = atomic_file.resolved(self._path)
+        with atomic_file.told(target.parent, "listed"):
+            return [str(path) for path in _backups_of(target)]
+
+    def read_backup(self, backup: str, keys: frozenset[str]) -> Flags:
+        """The values of `keys` in a copy. Raises Refused for a path that is none, and for a copy that cannot be read or parsed."""
+        snapshot = self._require_backup(backup, atomic_file.resolved(self._path))
+        return self._flags(snapshot, snapshot.path, keys)
+
+    def _flags(self, snapshot: Snapshot, place: Path, keys: frozenset[str]) -> Flags:
+        with _placed(place):
+            values = self._format.values(_split(snapshot.data)[1], keys)
+        return Flags(values, snapshot.version, trace_of(snapshot.status))
+
+    def _require_version(self, snapshot: Snapshot, version: str | None) -> None:
+        if version is not None and snapshot.version != version:
+            raise Conflict(f"{self._path}: it was changed since it was read: read it again")
 
     def _check(self, changes: Mapping[str, FlagValue]) -> None:
         for key, value in changes.items():
@@ -92,7 +111,7 @@ class FileStore:
     def _edited(self, data: bytes, changes: Mapping[str, FlagValue]) -> bytes:
         """The new content, read back before anybody else sees it."""
         mark, text = _split(data)
-        with self._placed():
+        with _placed(self._path):
             edited = self._format.edit(text, changes)
             found = self._format.values(edited, changes.keys())
         if not all(key in found and same(found[key], value) for key, value in changes.items()):
@@ -118,15 +137,6 @@ class FileStore:
                 _temporary(target).unlink(missing_ok=True)
             yield snapshot, folder
 
-    @contextmanager
-    def _placed(self) -> Iterator[None]:
-        """Give an error of the format the place that it belongs to."""
-        try:
-            yield
-        except FormatError as error:
-            place = f"{self._path}:{error.line}" if error.line else str(self._path)
-            raise Refused(f"{place}: {error}") from error
-
     def _require_backup(self, backup: str, target: Path) -> Snapshot:
         """The content of a backup, if this store could have made it: beside the file, under its name, and a file
         itself, no link.
@@ -136,14 +146,31 @@ class FileStore:
             raise Refused(f'{self._path}: "{backup}" is no backup of it: name one that stands beside it')
         return atomic_file.load(path)
 
-    def _prune(self, target: Path, keep: Path) -> None:
+    def _prune(self, target: Path, keep: AbstractSet[Path]) -> None:
         with suppress(OSError):  # a backup too many is better than a rollback too few
-            others = [
-                path for path in target.parent.iterdir() if path != keep and _is_backup(path, target) and path.is_file() and not path.is_symlink()
-            ]
-            others.sort(key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+            others = [path for path in _backups_of(target) if path not in keep]
             for path in others[self._backups - 1 :]:
                 path.unlink()
+
+
+@contextmanager
+def _placed(path: Path) -> Iterator[None]:
+    """Give an error of the format the place that it belongs to."""
+    try:
+        yield
+    except FormatError as error:
+        place = f"{path}:{error.line}" if error.line else str(path)
+        raise Refused(f"{place}: {error}") from error
+
+
+def _backups_of(target: Path) -> list[Path]:
+    """The copies of a file, the newest first."""
+    found: list[tuple[int, str, Path]] = []
+    for path in target.parent.iterdir():
+        with suppress(FileNotFoundError):  # another writer has just pruned it
+            if _is_backup(path, target) and stat.S_ISREG((status := path.lstat()).st_mode):
+                found.append((status.st_mtime_ns, path.name, path))
+    return [path for *_, path in sorted(found, reverse=True)]
 
 
 def _is_backup(path: Path, target: Path) -> bool:

@@ -46,14 +46,23 @@ class FlagStore(Protocol):
         `Conflict` when the content is no longer `if_version`. Values already there are left as they are.
         """
 
-    def backup(self, name: str) -> str:
+    def backup(self, name: str, *, sparing: str = "") -> str:
         """Keep a copy of the present content under `name`; returns where it is.
 
-        Asking twice for the same name keeps the first copy.
+        Asking twice for the same name keeps the first copy. The older copies that make room for it are others than `sparing`.
         """
 
-    def restore(self, backup: str) -> None:
-        """Put back the content that `backup` returned."""
+    def restore(self, backup: str, *, if_version: str | None = None) -> None:
+        """Put back the content that `backup` returned, all of it.
+
+        `Conflict` when an `if_version` is given and the content is no longer that one.
+        """
+
+    def backups(self) -> Sequence[str]:
+        """Where the copies are that are kept, the newest first; each is one that `read_backup` and `restore` take."""
+
+    def read_backup(self, backup: str, keys: frozenset[str]) -> Flags:
+        """The values of `keys` in a copy, as `read` has those of the store; the trace is that of the copy."""
 
     def describe(self) -> str:
         """The place, for people: a path or an address, never a secret."""

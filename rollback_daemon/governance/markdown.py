@@ -11,7 +11,8 @@ from rollback_daemon.governance import markdown_said as said
 from rollback_daemon.governance.entries import Entry
 from rollback_daemon.governance.tables import code, section, table, text, texts
 
-_LISTS = ("climbs", "given_up", "descents", "votes", "checkpoints", "evidence", "rehearsals", "handoffs", "refused", "holds", "drift", "rules")
+_OTHERS = ("checkpoints", "evidence", "rehearsals", "handoffs", "follow_ups", "decisions", "refused", "holds", "drift", "rules")
+_LISTS = ("climbs", "given_up", "descents", "votes", *_OTHERS)
 
 
 def markdown(report: Mapping[str, Any]) -> str:
@@ -28,6 +29,7 @@ def markdown(report: Mapping[str, Any]) -> str:
         *moves.drift(report),
         *said.holds(report),
         *said.handoffs(report),
+        *said.follow_ups(report),
         *said.refused(report),
         *section("Compliance now", _compliance(report["scorecard"])),
         *_rules(report),

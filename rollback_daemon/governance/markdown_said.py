@@ -1,12 +1,14 @@
 """What people and checks have put on record, as sections of the Markdown report.
 
-Lives here: votes, conditions, checkpoints, evidence, holds, handoffs, refusals. Must not live here: transitions (`markdown_moves`), the document
-(`markdown`), syntax (`tables`).
+Lives here: votes, conditions, checkpoints, evidence, holds, handoffs, refusals, follow-ups. Must not live here: transitions (`markdown_moves`), the
+document (`markdown`), syntax (`tables`).
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
+from rollback_daemon.durations import format_duration
 from rollback_daemon.governance.entries import Entry
 from rollback_daemon.governance.markdown_moves import clock
 from rollback_daemon.governance.tables import code, section, table, text, texts
@@ -109,3 +111,27 @@ def handoffs(report: Mapping[str, Any]) -> list[str]:
     """Who handed the watch over to whom."""
     rows = ([*_found(one), text(one["stage"]), text(one["by"]), text(one["to"]), text(one["why"])] for one in report["handoffs"])
     return section("Handoffs", table(["Record", "When", "At", "From", "To", "Why"], rows))
+
+
+def follow_ups(report: Mapping[str, Any]) -> Iterator[str]:
+    """Every look after completion, and what a person said after the last; nothing where there was none."""
+    if not (report["follow_ups"] or report["decisions"]):
+        return
+    rows = ([*_found(one), _which(one), _outcome(one["outcome"]), text(one["why"]), _left_out(one)] for one in report["follow_ups"])
+    yield from section("Follow-ups after completion", table(["Record", "When", "Which", "Outcome", "Why", "Missed before it"], rows))
+    for one in report["decisions"]:
+        who = f"decided by {text(one['by'])} {clock(one['at'])}, record {code(one['seq'])}"
+        yield from [f"**{text(one['decision'])}**, {who}: {text(one['why'])}.", ""]
+
+
+def _which(one: Entry) -> str:
+    again = f", try {one['try']}" if one["try"] > 1 else ""
+    return f"{one['number']} of {one['of']} ({format_duration(timedelta(seconds=one['after']))}){again}"
+
+
+def _left_out(one: Entry) -> str:
+    return texts((format_duration(timedelta(seconds=gone["after"])) for gone in one["missed"]), ", ")
+
+
+def _outcome(outcome: str) -> str:
+    return outcome if outcome == "passed" else f"**{text(outcome)}**"

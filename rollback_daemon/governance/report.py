@@ -56,6 +56,8 @@ def report(records: Iterable[Record], explained: Mapping[str, Any], scorecard: M
         "evidence": said.evidence,
         "rehearsals": moves.rehearsals.held,
         "handoffs": said.handoffs,
+        "follow_ups": said.follow_ups,
+        "decisions": said.decisions,
         "refused": said.refused,
         "holds": said.holds,
         "drift": said.drift,
@@ -79,6 +81,8 @@ class _Said:
         self.checkpoints: list[Entry] = []
         self.evidence: list[Entry] = []
         self.handoffs: list[Entry] = []
+        self.follow_ups: list[Entry] = []
+        self.decisions: list[Entry] = []
         self.refused: list[Entry] = []
         self.holds: list[Entry] = []
         self.drift: list[Entry] = []
@@ -98,6 +102,13 @@ class _Said:
 
     def handoff(self, record: Record, body: Mapping[str, Any]) -> None:
         self.handoffs.append(entry(record, **{name: body[name] for name in ("by", "to", "why", "stage")}))
+
+    def followed_up(self, record: Record, body: Mapping[str, Any]) -> None:
+        facts = {name: body[name] for name in ("number", "of", "after", "try", "outcome", "why", "checks")}
+        self.follow_ups.append(entry(record, **facts, missed=body.get("missed", [])))
+
+    def decided(self, record: Record, body: Mapping[str, Any]) -> None:
+        self.decisions.append(entry(record, **{name: body[name] for name in ("decision", "by", "why", "stage")}))
 
     def refusal(self, record: Record, body: Mapping[str, Any]) -> None:
         facts = {name: body[name] for name in ("request", "by", "reason")}
@@ -124,6 +135,8 @@ _SAID: dict[str, Callable[[_Said, Record, Mapping[str, Any]], None]] = {
     Event.CHECKPOINT: _Said.checkpoint,
     Event.EVIDENCE: _Said.result,
     Event.HANDOFF: _Said.handoff,
+    Event.FOLLOWED_UP: _Said.followed_up,
+    Event.DECIDED: _Said.decided,
     Event.REFUSED: _Said.refusal,
     Event.HELD: _Said.hold,
     Event.RESUMED: _Said.hold,

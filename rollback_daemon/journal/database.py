@@ -52,6 +52,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE judge_memory (rollout VARCHAR(255) NOT NULL PRIMARY KEY, state TEXT NOT NULL)",
         "CREATE TABLE heartbeat (id INTEGER NOT NULL PRIMARY KEY, at VARCHAR(32) NOT NULL)",
     ),
+    ("CREATE TABLE hook_cursor (rollout VARCHAR(255) NOT NULL, hook VARCHAR(255) NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (rollout, hook))",),
 )
 """What brings a database from version N to N + 1, in plain SQL that PostgreSQL also takes.
 
@@ -85,6 +86,13 @@ HEARTBEAT = Table(
     METADATA,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("at", String(32), nullable=False),
+)
+CURSORS = Table(
+    "hook_cursor",
+    METADATA,
+    Column("rollout", String(255), primary_key=True),
+    Column("hook", String(255), primary_key=True),
+    Column("seq", Integer, nullable=False),
 )
 
 _DAMAGED = "is damaged; stop the daemon, keep a copy, then put back a backup or let it start with a new file"

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, selec
 
 from rollback_daemon.errors import JournalUnavailable
 from rollback_daemon.journal.canonical import canonical, plain_text, stamp
+from rollback_daemon.journal.cursors import Cursors
 from rollback_daemon.journal.database import ABSORBED, HEAD, HEARTBEAT, MEMORY, ORIGIN, RECORDS, Database
 from rollback_daemon.journal.spill import Line, Spill
 
@@ -151,10 +152,11 @@ class Journal:
         *,
         kinds: Collection[str] | None = None,
         after: int = 0,
+        before: int | None = None,
         limit: int | None = None,
         newest_first: bool = False,
     ) -> list[Record]:
-        """Records with a `seq` above `after`, oldest first unless told otherwise, at most `limit` of them.
+        """Records with a `seq` above `after` and below `before`, oldest first unless told otherwise, at most `limit` of them.
 
         Raises JournalUnavailable.
         """
@@ -162,6 +164,8 @@ class Journal:
         query = select(RECORDS).where(RECORDS.c.seq > after).order_by(order).limit(limit)
         if rollout is not None:
             query = query.where(RECORDS.c.rollout == rollout)
+        if before is not None:
+            query = query.where(RECORDS.c.seq < before)
         if kinds is not None:
             query = query.where(RECORDS.c.kind.in_(sorted(kinds)))
         with self._database.reading() as connection:
@@ -208,6 +212,11 @@ class Journal:
             states = {row.rollout: row.state for row in connection.execute(select(MEMORY))}
             at = connection.execute(select(HEARTBEAT.c.at)).scalar_one_or_none()
         return states, None if at is None else datetime.fromisoformat(at)
+
+    @property
+    def cursors(self) -> Cursors:
+        """How far each hook has been told what is on record."""
+        return Cursors(self._database, self._lock)
 
     @property
     def writable(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from rollback_daemon.durations import format_duration, format_number
 from rollback_daemon.flags.store import same
-from rollback_daemon.judge import lesser
+from rollback_daemon.judge import lesser, limits
 from rollback_daemon.judge.drift import Drift, Whereabouts
 from rollback_daemon.judge.due import became_due, is_ripe
 from rollback_daemon.judge.position import Position
@@ -42,14 +42,15 @@ def on_triggers(
     rollout: Rollout, state: State, position: Position, triggers: tuple[TriggerJudgement, ...], where: Whereabouts, now: datetime
 ) -> tuple[list[Happened], State]:
     """What the firing triggers ask for, at most one transition, and the state in which they have had their say."""
-    due = [one for judged in triggers if (one := _due(rollout, judged, position, where, now))]
+    at_once = (judged for judged in triggers if judged.trigger.action.in_ is None)  # the others are announced: `escalating`
+    due = [one for judged in at_once if (one := _due(rollout, judged, position, where, now))]
     if not due:
         return [], state
     wanting = [one for one in due if one.judged.trigger.action.kind is not ActionKind.ALERT]
     happened = [_observed(one, now) for one in wanting if not _is_enforced(rollout, one)]
     enforced = [one for one in wanting if _is_enforced(rollout, one)]
     degrading = [one for one in enforced if one.judged.trigger.action.kind is ActionKind.DEGRADE]
-    rolled_back = list(_rollback(rollout, position, [one for one in enforced if one.target], where, now))
+    rolled_back = list(_rollback(rollout, state, position, [one for one in enforced if one.target], where, now))
     if degrading and (rolled_back or position.open or _by_hand(rollout, where)):  # one thing after the other: it is due again in the next evaluation
         due = [one for one in due if one not in degrading]
     elif degrading:
@@ -104,7 +105,7 @@ def no_higher_than(number: int, where: Whereabouts) -> int:
     return number
 
 
-def _rollback(rollout: Rollout, position: Position, due: list[Due], where: Whereabouts, now: datetime) -> Iterator[Happened]:
+def _rollback(rollout: Rollout, state: State, position: Position, due: list[Due], where: Whereabouts, now: datetime) -> Iterator[Happened]:
     targets = [one.target for one in due if one.target]
     if not targets:
         return
@@ -117,7 +118,8 @@ def _rollback(rollout: Rollout, position: Position, due: list[Due], where: Where
             return
     elif target.number >= current.number and where.drift in {Drift.NONE, Drift.UNREADABLE} and not position.open_promotion:
         return
-    why = [sentence for one in due for sentence in _sentences(one, now)]
+    target, said = limits.lowered(rollout, state.aftermath, target, now)
+    why = [*(sentence for one in due for sentence in _sentences(one, now)), *said]
     breached_at = min(became_due(one.judged.trigger, active, position, rollout.max_gap, now) for one in due for active in one.series)
     keys = [f"{one.judged.trigger.name}{show_labels(active.labels)}@{active.active_since.isoformat()}" for one in due for active in one.series]
     more = {

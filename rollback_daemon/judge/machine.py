@@ -5,11 +5,27 @@ only ever lowers exposure. Lives here: the step and the application of events to
 judged, requests of people.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from rollback_daemon.judge import act, astray, baselines, dossier, due, lesser, tenure
+from rollback_daemon.judge import (
+    act,
+    aftermath,
+    astray,
+    baselines,
+    dossier,
+    due,
+    escalating,
+    escalation,
+    follow_ups,
+    gate_news,
+    lesser,
+    recovery,
+    relief,
+    tenure,
+)
 from rollback_daemon.judge.adoption import adopt
 from rollback_daemon.judge.approvals import why_void
 from rollback_daemon.judge.drift import Drift, Whereabouts, locate, whereabouts
@@ -18,7 +34,7 @@ from rollback_daemon.judge.position import Position, fold, not_ahead
 from rollback_daemon.judge.reasons import Check, Code
 from rollback_daemon.judge.standing import all_checks, seen_checks
 from rollback_daemon.judge.state import GateJudgement, Happened, Judgement, Sight, State, Step, TriggerJudgement
-from rollback_daemon.judge.transitions import Event, Phase
+from rollback_daemon.judge.transitions import APART, Event, Phase
 from rollback_daemon.judge.trigger import TriggerState, advance, restored
 from rollback_daemon.rules.model import Rollout, Trigger
 from rollback_daemon.rules.reading import Verdict
@@ -29,7 +45,7 @@ _AT_REST = {*_ON_THE_WAY, Phase.BASELINE, Phase.HELD}
 
 def step(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
     """Judge one rollout once. `now` is the time that the queries were asked for."""
-    rollout = ladder(rollout, state)
+    own, rollout = rollout, ladder(rollout, state)
     state = replace(state, prospects=baselines.measured(rollout, state.prospects, sight.observations, now))
     adopted = list(adopt(rollout, state.position, sight.flags))
     if state.position is None:  # nobody knows when its stage began: the time before it was first seen is all there is to hold it against
@@ -46,6 +62,7 @@ def step(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
     seen = seen_checks(rollout, state, position, gates, triggers, where, now)
     drifted = astray.news(rollout, state, position, where, sight, seen, now)
     news = [*_trigger_changes(state, triggers), *_sight_changes(rollout, state, triggers, now), *drifted, *_voided(rollout, state, position, now)]
+    news += gate_news.changes(state, position, gates)
     before = state
     state = replace(
         state,
@@ -56,16 +73,37 @@ def step(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
         drift=where.drift if position.open is None else state.drift,
         drift_since=_drift_since(state, position, where, now),
         tenure=record,
+        recovering_since=recovery.since(rollout, state, gates, now),
+        eased_since=relief.since(rollout, state, triggers, now),
+        failing=gate_news.failing(rollout, state, position, gates),
     )
     decided, state = act.on_triggers(rollout, state, position, triggers, where, now)
     state = _apply_all(state, [*news, *decided], now)
     if not any(one.event is Event.INTENDED for one in decided) and state.position is not None:  # one transition at a time, breaches first
         straight = list(astray.decide(rollout, before, state.position, where, sight, now))
         state, decided = _apply_all(state, straight, now), [*decided, *straight]
+    state, later = _with_time(own, state, gates, triggers, where, now)
+    decided = [*decided, *later]
     climbed = list(_climb(rollout, state, seen, now))
     state = _apply_all(state, climbed, now)
     judgement = Judgement(now, triggers, gates, where, seen, all_checks(rollout, state, state.position or position, seen, now))
     return Step(state, (*adopted, *news, *decided, *climbed), judgement)
+
+
+def _with_time(
+    own: Rollout, state: State, gates: tuple[GateJudgement, ...], triggers: tuple[TriggerJudgement, ...], where: Whereabouts, now: datetime
+) -> tuple[State, list[Happened]]:
+    """What time alone brings, one thing after the other: each sees what those before it have begun. `own` is the ladder without what is degraded."""
+    rollout, happened = ladder(own, state), list[Happened]()
+    brings: tuple[Callable[[State], Iterator[Happened]], ...] = (
+        lambda known: escalating.decide(rollout, known, triggers, where, now),
+        lambda known: recovery.decide(rollout, known, gates, now),
+        lambda known: relief.decide(own, known, where, now),
+    )
+    for one in brings:
+        more = list(one(state))
+        state, happened = _apply_all(state, more, now), [*happened, *more]
+    return state, happened
 
 
 def glance(rollout: Rollout, state: State, judgement: Judgement, sight: Sight, now: datetime) -> Step:
@@ -100,14 +138,26 @@ def ladder(rollout: Rollout, state: State) -> Rollout:
 def apply(state: State, happened: Happened, at: datetime) -> State:
     """The state after one event, whoever caused it. Raises IllegalTransition and changes nothing when the table forbids it."""
     before = state.position
-    position = fold(before, happened.event, happened.body, at)
-    state = replace(state, position=position, dossier=dossier.fold(state.dossier, happened.event, happened.body, at))
+    state = recorded(state, happened.event, happened.body, at)
+    position = state.position
     if happened.event is Event.SIGHT:
         return replace(state, blind=happened.body["blind"])
-    if happened.event is Event.ADOPTED or (happened.event is Event.DONE and before and position.entered != before.entered):
-        returned = before.rehearsing if before and before.rehearsing and position.entered == before.rehearsing.entered else None
+    if happened.event is Event.ADOPTED or (happened.event is Event.DONE and before and position and position.entered != before.entered):
+        returned = before.rehearsing if before and before.rehearsing and position and position.entered == before.rehearsing.entered else None
         return replace(state, soaked=returned.soaked if returned else timedelta())
     return state
+
+
+def recorded(state: State, event: Event, body: Mapping[str, Any], at: datetime) -> State:
+    """What the journal tells after one more record. Raises IllegalTransition, and changes nothing, for one that cannot follow."""
+    return replace(
+        state,
+        position=fold(state.position, event, body, at) if event not in APART else state.position,
+        dossier=dossier.fold(state.dossier, event, body, at),
+        aftermath=aftermath.fold(state.aftermath, event, body, at),
+        escalations=escalation.fold(state.escalations, event, body, at),
+        followed_up=follow_ups.fold(state.followed_up, event, body, at),
+    )
 
 
 def wake(rollout: Rollout, state: State, now: datetime) -> State:

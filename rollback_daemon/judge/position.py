@@ -15,7 +15,11 @@ from rollback_daemon.judge.transitions import BREAK_GLASS, RETURN, Event, Kind, 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A transition that is intended and not yet done. `flags` is what must be read back at its end."""
+    """A transition that is intended and not yet done. `flags` is what must be read back at its end.
+
+    `way`: the number of a way back, and `way_kind`: how a rollback comes down (`rules.aftercare.WayKind`); `restores`: the backup that a person
+    named for it.
+    """
 
     id: str
     kind: Kind
@@ -30,6 +34,9 @@ class Open:
     failure: str = ""
     next_try: datetime | None = None
     code: str = ""
+    way: int = 0
+    way_kind: str = "flags"
+    restores: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,8 @@ class Position:
     `entered`: when it came to this stage, from `origin`. `armed`: since when a breach is held against this stage; a promotion may change flags
     from its intent on, so that is where it counts from. `counted_from`: when what is counted was last set to zero, because more was exposed or
     a person said go on. `placed`: false as long as its flags have been those of no stage ever since it was first seen. `code` is that of the
-    last decision. `degraded`: flags that have another value than at their stage, until somebody restores them. `broken_glass`: who promoted to
+    last decision. `degraded`: flags that have another value than at their stage, until that is restored, and `degraded_by` the triggers that
+    asked for it. `broken_glass`: who promoted to
     this stage past everything, and why.
     """
 
@@ -68,6 +76,7 @@ class Position:
     placed: bool = True
     code: str = ""
     degraded: Mapping[str, Any] = field(default_factory=dict)
+    degraded_by: tuple[str, ...] = ()
     broken_glass: str = ""
     rehearsing: Rehearsal | None = None
 
@@ -122,7 +131,7 @@ def _name(event: Event, body: Mapping[str, Any]) -> str | None:
 
 def _adopted(position: Position | None, body: Mapping[str, Any], at: datetime) -> Position:
     why, by = body.get("why", ""), body.get("by", "rollbackd")
-    degraded = position.degraded if position else {}
+    degraded, degraded_by = (position.degraded, position.degraded_by) if position else ({}, ())
     return Position(
         Phase(body["phase"]),
         body["stage"],
@@ -135,6 +144,7 @@ def _adopted(position: Position | None, body: Mapping[str, Any], at: datetime) -
         placed=body.get("placed", True),
         code=body.get("code", ""),
         degraded=degraded,
+        degraded_by=degraded_by,
     )
 
 
@@ -145,11 +155,29 @@ def _unchanged(position: Position, body: Mapping[str, Any], at: datetime) -> Pos
 def _intended(position: Position, body: Mapping[str, Any], at: datetime) -> Position:
     breached_at = datetime.fromisoformat(body["breached_at"]) if body.get("breached_at") else None
     kind, code, by = Kind(body["kind"]), body.get("code", ""), body.get("by", "")
-    opened = Open(body["id"], kind, body["from"], body["to"], body["flags"], at, breached_at, tuple(body["why"]), by, code=code)
+    way_kind, restores = body.get("way_kind", "flags"), body.get("backup", "")
+    opened = Open(
+        body["id"],
+        kind,
+        body["from"],
+        body["to"],
+        body["flags"],
+        at,
+        breached_at,
+        tuple(body["why"]),
+        by,
+        code=code,
+        way=body.get("way", 0),
+        way_kind=way_kind,
+        restores=restores,
+    )
     if kind is Kind.DEGRADE:
-        return replace(position, open=opened, degraded={**position.degraded, **body["flags"]})
+        asked = tuple(dict.fromkeys((*position.degraded_by, *body.get("triggers", ()))))
+        return replace(position, open=opened, degraded={**position.degraded, **body["flags"]}, degraded_by=asked)
     if kind is Kind.RESTORE:
-        return replace(position, open=opened, degraded={})
+        return replace(position, open=opened, degraded={}, degraded_by=())
+    if code == Code.UNVERIFIED:  # another way back for the same reason
+        return replace(position, open=opened)
     rehearsing = _rehearsal(body["rehearsal"], position, by, at) if "rehearsal" in body else position.rehearsing
     return replace(position, open=opened, why="; ".join(body["why"]), by=by, code=code, rehearsing=rehearsing)
 
@@ -175,8 +203,10 @@ def _done(position: Position, body: Mapping[str, Any], at: datetime) -> Position
         return replace(position, open=None, armed=at if kind is Kind.RESTORE else position.armed)
     risen = kind is Kind.PROMOTE
     armed = opened.at if risen and opened else at
-    stays = opened is not None and opened.code == Code.DRIFT and body["to"] == position.stage  # reverted: the stage goes on
-    origin = position.stage if stays else body.get("from", position.stage)
+    again = opened is not None and opened.code in {Code.DRIFT, Code.UNVERIFIED}
+    stays = again and body["to"] == position.stage  # reverted, or by another way: the stage goes on
+    further = opened is not None and opened.code == Code.UNVERIFIED
+    origin = position.origin if further else position.stage if stays else body.get("from", position.stage)
     returned = position.rehearsing if risen and opened and opened.code == Code.REHEARSAL else None
     entered = returned.entered if returned else position.entered if stays else at
     broken = position.why if risen and opened and opened.code == Code.BREAK_GLASS else ""
@@ -195,7 +225,13 @@ def _done(position: Position, body: Mapping[str, Any], at: datetime) -> Position
 
 
 def _abandoned(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
+    if body.get("kind") == Kind.ROLLBACK:  # a way back that could not be taken; why it was rolled back stays
+        return replace(position, open=None)
     return replace(position, open=None, why=body["why"], by="rollbackd")
+
+
+def _frozen(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
+    return replace(position, why=body["why"], by="rollbackd", code=body["code"])
 
 
 def _held(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
@@ -227,6 +263,7 @@ _FOLDS = {
     Event.DONE: _done,
     Event.ABANDONED: _abandoned,
     Event.HELD: _held,
+    Event.FROZEN: _frozen,
     Event.RESUMED: _resumed,
     Event.REHEARSED: _rehearsed,
 }

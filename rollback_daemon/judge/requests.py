@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from rollback_daemon.errors import OperationRefused
+from rollback_daemon.judge import postmortem
 from rollback_daemon.judge.act import intended, no_higher_than, previous
 from rollback_daemon.judge.drift import Drift, Whereabouts
 from rollback_daemon.judge.position import Position
@@ -77,11 +78,17 @@ def hold(rollout: Rollout, state: State, by: str, reason: str) -> Happened:
 
 
 def resume(rollout: Rollout, state: State, by: str, reason: str) -> Happened:
-    """Open the way up again after a hold or a rollback. What still fires acts again once it has been held for its `for` from here."""
+    """Open the way up again after a hold or a rollback. What still fires acts again once it has been held for its `for` from here.
+
+    Out of FROZEN it is re-armed: the rollbacks before count no more. Refused while a report is owed that `resume: {requires: postmortem}` asks for.
+    """
     position = known(rollout, state)
     if position.phase not in {Phase.HELD, Phase.ROLLED_BACK, Phase.FROZEN}:
         raise OperationRefused(f"{rollout.name} is {position.phase}; there is nothing to resume")
-    return Happened(Event.RESUMED, {"why": said(by, reason), "by": by, "code": Code.PERSON})
+    if position.phase is not Phase.HELD and (owed := postmortem.owed(rollout, state)):
+        raise Refusal(f"{rollout.name} stays as it is", [owed])
+    rearmed = {"rearmed": True} if position.phase is Phase.FROZEN else {}
+    return Happened(Event.RESUMED, {"why": said(by, reason), "by": by, "code": Code.PERSON, **rearmed})
 
 
 def restore(rollout: Rollout, state: State, by: str, reason: str, now: datetime) -> Happened:

@@ -5,7 +5,7 @@ Lives here: the checks of the record, and all checks in their order. Must not li
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rollback_daemon.durations import format_coarse, format_duration, format_number
 from rollback_daemon.judge import baselines, readiness, requirements
@@ -17,7 +17,8 @@ from rollback_daemon.judge.state import GateJudgement, State, TriggerJudgement
 from rollback_daemon.judge.transitions import Phase
 from rollback_daemon.rules.model import Rollout
 
-CODES = frozenset({Code.LATCHED, Code.HELD, Code.IN_TRANSITION, Code.AT_TOP, Code.SOAK, Code.DEGRADED, Code.REHEARSAL}) | requirements.CODES
+_OF_PHASE = {Code.LATCHED, Code.FROZEN, Code.HELD, Code.IN_TRANSITION, Code.REHEARSAL}
+CODES = frozenset({*_OF_PHASE, Code.AT_TOP, Code.SOAK, Code.COOLDOWN, Code.DEGRADED}) | requirements.CODES
 """The codes of `of_record`: what the record alone tells, without an evaluation."""
 _CHANGING = {Phase.PROMOTING, Phase.ROLLING_BACK, Phase.FAILED}
 
@@ -57,6 +58,8 @@ def of_record(rollout: Rollout, state: State, position: Position, now: datetime)
     if rollout.max_growth and stage and following and stage.exposure:  # a file in which a stage grows more is not loaded at all
         times = f"{format_number(following.exposure / stage.exposure)} times {format_number(100 * stage.exposure)}%"
         yield Check("growth", f"{format_number(100 * following.exposure)}% is {times}, at most {format_number(rollout.max_growth)} times")
+    if rollout.aftercare.cooldown and state.aftermath.last:
+        yield _of_cooldown(rollout.aftercare.cooldown, now - state.aftermath.last)
     if position.degraded:
         keys = ", ".join(sorted(position.degraded))
         yield Check("degraded", f"it is degraded ({keys}); restore it with a reason first", Code.DEGRADED)
@@ -66,7 +69,9 @@ def of_record(rollout: Rollout, state: State, position: Position, now: datetime)
 def _of_phase(position: Position) -> Check:
     if position.rehearsing:
         return Check("phase", f"a rollback is being rehearsed, asked for by {position.rehearsing.by}", Code.REHEARSAL)
-    if position.phase in {Phase.ROLLED_BACK, Phase.FROZEN}:
+    if position.phase is Phase.FROZEN:
+        return Check("phase", f"it is frozen ({position.why}); resume it with a reason first", Code.FROZEN)
+    if position.phase is Phase.ROLLED_BACK:
         return Check("phase", f"it was rolled back ({position.why}); resume it with a reason first", Code.LATCHED)
     if position.phase is Phase.HELD:
         return Check("phase", f"it is held ({position.why}); resume it with a reason first", Code.HELD, position.by)
@@ -74,6 +79,13 @@ def _of_phase(position: Position) -> Check:
         doing = position.phase if position.phase in _CHANGING or not position.open else position.open.kind
         return Check("phase", f"its flags are being changed now ({doing})", Code.IN_TRANSITION)
     return Check("phase", f"it is {position.phase}, neither held nor rolled back")
+
+
+def _of_cooldown(cooldown: timedelta, passed: timedelta) -> Check:
+    over = passed >= cooldown
+    left = "" if over else f"; {format_coarse(cooldown - passed)} to go"
+    said = f"rolled back {format_coarse(passed)} ago, and no promotion follows within {format_duration(cooldown)}{left}"
+    return Check("cooldown", said, None if over else Code.COOLDOWN)
 
 
 def _of_score(rollout: Rollout, checks: Sequence[Check]) -> Iterator[Check]:

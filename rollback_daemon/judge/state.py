@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rollback_daemon.flags.store import FlagValue
+from rollback_daemon.judge.aftermath import Aftermath
 from rollback_daemon.judge.baselines import Prospect
 from rollback_daemon.judge.dossier import Dossier
 from rollback_daemon.judge.drift import Drift, Whereabouts
+from rollback_daemon.judge.escalation import Escalations
+from rollback_daemon.judge.follow_ups import FollowedUp
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Check, Reason
 from rollback_daemon.judge.tenure import GateRecord, Tenure
@@ -21,10 +24,17 @@ from rollback_daemon.signals.observation import Labels
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All that is carried from one evaluation to the next. `position` and `dossier` come from the journal, the rest is the judge's own memory."""
+    """All that is carried from one evaluation to the next. What stands before `triggers` comes from the journal, the rest is the judge's own memory.
+
+    `recovering_since`: since when the gates that a verification waits for pass. `eased_since`: since when nothing asks any more for what is
+    degraded. `failing`: the gates that failed when they were last looked at.
+    """
 
     position: Position | None = None
     dossier: Dossier = field(default_factory=Dossier)
+    aftermath: Aftermath = field(default_factory=Aftermath)
+    escalations: Escalations = field(default_factory=Escalations)
+    followed_up: FollowedUp = field(default_factory=FollowedUp)
     triggers: Mapping[str, TriggerState] = field(default_factory=dict)
     soaked: timedelta = timedelta()
     stepped: datetime | None = None
@@ -34,6 +44,9 @@ class State:
     drift_since: datetime | None = None
     tenure: Tenure = field(default_factory=Tenure)
     prospects: Mapping[str, Prospect] = field(default_factory=dict)
+    recovering_since: datetime | None = None
+    eased_since: datetime | None = None
+    failing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,24 @@ class Event(StrEnum):
     STEP = "step"  # one step of a rehearsal has ended
     REHEARSED = "rehearsed"  # a rehearsal has ended
     HANDOFF = "handoff"  # somebody handed the watch over
+    VERIFYING = "verifying"  # somebody has a rollback verified again
+    CHECKED = "checked"  # one step of a verification has ended
+    VERIFIED = "verified"  # every step of it passed
+    UNVERIFIED = "unverified"  # a step of it did not pass
+    FROZEN = "frozen"  # there were too many rollbacks
+    POSTMORTEM = "postmortem"  # somebody wrote what only a person knows of an incident
+    GATE = "gate"  # a gate passes, or does not any more
+    ESCALATED = "escalated"  # a trigger has reached another level
+    ACKNOWLEDGED = "acknowledged"  # somebody has it in hand: it climbs no further
+    SCHEDULED = "scheduled"  # a rollback is announced
+    CANCELLED = "cancelled"  # an announced rollback will not be
+    EASED = "eased"  # an escalated trigger does not fire any more
+    FOLLOWED_UP = "followed_up"  # a check after completion has ended
+    DECIDED = "decided"  # somebody said what follows after the last of them
+    PLOTTED = "plotted"  # the signals around an incident, as they were
+    TOLD = "told"  # an Alertmanager has taken an alert
+    HOOKED = "hooked"  # a hook was told of an event, or could not be
+    BACKED_UP = "backed_up"  # somebody had the flags copied
 
 
 class Kind(StrEnum):
@@ -85,6 +103,8 @@ TABLE: dict[tuple[Phase, str], Phase] = {
     (Phase.PROMOTING, "promote attempted"): Phase.PROMOTING,
     (Phase.ROLLING_BACK, "rollback done"): Phase.ROLLED_BACK,
     (Phase.FAILED, "rollback done"): Phase.ROLLED_BACK,
+    **{(phase, "rollback abandoned"): Phase.ROLLED_BACK for phase in (Phase.ROLLING_BACK, Phase.FAILED)},
+    (Phase.ROLLED_BACK, "frozen"): Phase.FROZEN,
     **{(phase, f"{kind} {event}"): phase for phase in sorted(_SETTLED) for kind, event in product(("degrade", "restore"), _OF_A_DETOUR)},
     (Phase.SOAKING, "ready"): Phase.READY,
     (Phase.READY, "unready"): Phase.SOAKING,
@@ -97,14 +117,14 @@ TABLE: dict[tuple[Phase, str], Phase] = {
 """(phase, event) -> phase. Intended, attempted, done and abandoned are told apart by the kind of their transition. SOAKING at stage 0 is BASELINE."""
 
 _SAID = {Event.PROPOSED, Event.VOTED, Event.WITHDRAWN, Event.RESOLVED, Event.VOIDED, Event.CHECKPOINT, Event.EVIDENCE, Event.HANDOFF}
-_SEEN = {Event.TRIGGER, Event.SIGHT, Event.DRIFT, Event.OBSERVED}
+_SEEN = {Event.TRIGGER, Event.SIGHT, Event.DRIFT, Event.OBSERVED, Event.ESCALATED, Event.SCHEDULED, Event.EASED}
 _ON_THE_WAY = {Event.APPLIED, Event.RAN, Event.STEP, Event.REHEARSED}
-STAYS = frozenset({*_SAID, *_SEEN, *_ON_THE_WAY, Event.CONFIGURED, Event.REFUSED})
+_AFTERWARDS = {Event.VERIFYING, Event.CHECKED, Event.VERIFIED, Event.UNVERIFIED, Event.POSTMORTEM, Event.FOLLOWED_UP, Event.DECIDED}
+_STOPPED = {Event.ACKNOWLEDGED, Event.CANCELLED}
+APART = frozenset({Event.CONFIGURED, Event.REFUSED, Event.GATE, Event.PLOTTED, Event.TOLD, Event.HOOKED, Event.BACKED_UP})
+"""Events from which nothing follows; they may even stand before the rollout was first seen."""
+STAYS = frozenset({*_SAID, *_SEEN, *_ON_THE_WAY, *_AFTERWARDS, *_STOPPED, *APART})
 """Events that are on record and change no phase."""
-
-
-APART = frozenset({Event.CONFIGURED, Event.REFUSED})
-"""Those of them that may even stand before the rollout was first seen."""
 
 
 def after(phase: Phase, event: Event, kind: str | None = None) -> Phase:

@@ -38,7 +38,8 @@ class Active:
 
     `seen` is the last evaluation with a breach. `alerting`: it fired where the trigger is armed, so people are told; `stage` is where that was.
     `unbroken_since`: since when the breach is there without a clear evaluation or a gap, if that is not since `active_since`. `acted_in` is the
-    `Position.epoch` in which its action was taken; `spent`: that is the present one.
+    `Position.epoch` in which its action was taken; `spent`: that is the present one. `unseen`: how long it was out of sight while it fired, in
+    gaps longer than `max_gap`.
     """
 
     labels: Labels
@@ -52,6 +53,7 @@ class Active:
     unbroken_since: datetime | None = None
     acted_in: str = ""
     spent: bool = False
+    unseen: timedelta = timedelta()
 
     @property
     def held_since(self) -> datetime:
@@ -179,10 +181,12 @@ def _breached(trigger: Trigger, one: Active, value: float | None, now: datetime,
     gap = now - one.seen > max_gap or one.seen > now  # seen in the future: the clock was set back
     since = now if gap and one.firing_since is None else one.active_since
     firing = now - since >= trigger.for_
+    lost = now - one.seen if gap and one.firing_since and not one.missing_since else timedelta()
     return replace(
         one,
         active_since=since,
         seen=now,
+        unseen=one.unseen + max(timedelta(), lost),
         missing_since=None,
         value=None if value is None else float(value),  # a count, too: the same before and after a restart
         unbroken_since=now if gap or one.missing_since else one.unbroken_since,

@@ -9,7 +9,7 @@ from datetime import timedelta
 from rollback_daemon.documents import Step
 from rollback_daemon.durations import format_duration, parse_duration
 from rollback_daemon.errors import Problem
-from rollback_daemon.rules import promql, templates
+from rollback_daemon.rules import advice_aftercare, promql, templates
 from rollback_daemon.rules.advice_climb import climbing
 from rollback_daemon.rules.duties import HttpCheck
 from rollback_daemon.rules.measures import Condition, Op, Relative, Signal
@@ -24,10 +24,10 @@ _Where = tuple[Step, ...]
 def understood(rollout: Rollout) -> list[str]:
     """One line for each trigger: how its condition is read, for how long it must hold, what follows, and where it is armed.
 
-    Then one for each gate, and one for each stage that asks for approvals or anything else on record.
+    Then one for each gate, one for each stage that asks for approvals or anything else on record, and what follows a rollback or completion.
     """
     triggers = (f"{one.name}: {_condition(rollout, one)}{_window(one)}; {_what_follows(rollout, one)}" for one in rollout.triggers)
-    return [*triggers, *climbing(rollout)]
+    return [*triggers, *climbing(rollout), *advice_aftercare.following(rollout)]
 
 
 def _condition(rollout: Rollout, trigger: Trigger) -> str:
@@ -59,12 +59,16 @@ def _what_follows(rollout: Rollout, trigger: Trigger) -> str:
     where = "at every stage" if everywhere else f"at {', '.join(armed)}"
     watched = ", which is only said and not done (dry_run)" if trigger.dry_run else ""
     watched = ", which is only said and not done (mode: observe)" if not rollout.enforce else watched
-    return f"{trigger.action} {where}{watched}"
+    return f"{trigger.action}{_until(trigger)} {where}{watched}"
+
+
+def _until(trigger: Trigger) -> str:
+    return f" until clear for {format_duration(trigger.action.until)}" if trigger.action.until else ""
 
 
 def warnings(rollout: Rollout, scrape_interval: timedelta | None = None) -> list[Problem]:
     """What tends to go wrong, in the order of the file. Ranges are looked at only where the scrape interval is known."""
-    found = [*_of_signals(rollout), *_of_ranges(rollout, scrape_interval), *_of_rollout(rollout)]
+    found = [*_of_signals(rollout), *_of_ranges(rollout, scrape_interval), *_of_rollout(rollout), *advice_aftercare.warnings(rollout)]
     for index, trigger in enumerate(rollout.triggers):
         found += _of_trigger(rollout, trigger, ("triggers", index))
     return sorted(set(found))

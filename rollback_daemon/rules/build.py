@@ -14,6 +14,7 @@ from rollback_daemon.errors import Problem
 from rollback_daemon.flags.store import FlagValue
 from rollback_daemon.flags.stores import STORES
 from rollback_daemon.rules import build_duties
+from rollback_daemon.rules.build_aftercare import AftercareRules
 from rollback_daemon.rules.build_flags import FlagRules
 from rollback_daemon.rules.build_gates import Gates
 from rollback_daemon.rules.build_signals import signal
@@ -23,6 +24,7 @@ from rollback_daemon.rules.duties import Command, Scoring
 from rollback_daemon.rules.model import BASELINE, FlagSettings, Rollout, Stage
 from rollback_daemon.rules.salvage import Salvaged, whole
 from rollback_daemon.rules.schema import FlagsPart, RuleFile, StagePart
+from rollback_daemon.rules.schema_actions import PREVIOUS
 
 _ROUNDING = 1e-9
 
@@ -76,6 +78,7 @@ class Builder:
             rehearsal=build_duties.rehearsal(self._notes, written.rehearsal, stages),
             preflight=build_duties.preflight(self._notes, written.preflight, self._placed),
             scoring=self._scoring(),
+            aftercare=AftercareRules(self._notes, self.usable, stages, gates, self.interval, self._placed).aftercare(),
             places=self.document.places,
         )
 
@@ -100,7 +103,7 @@ class Builder:
         if part.store not in STORES and "flags" not in self.usable.lost:
             self._notes.unknown("flag store", part.store, STORES, ("flags", "store"))
         hook = part.after_change
-        command = Command(tuple(hook.command), hook.timeout) if hook else None
+        command = Command(tuple(hook.command), hook.timeout, hook.env) if hook else None
         drift = build_duties.on_drift(part.on_drift)
         return FlagSettings(part.store, self._placed(part.path), part.backups, command, drift)
 
@@ -115,6 +118,8 @@ class Builder:
             if part.stage in names:
                 what = "the bottom of every ladder" if part.stage == BASELINE else "the name of another stage"
                 self._notes.say((*trail, "stage"), f'"{part.stage}" is {what}; give each stage its own name')
+            elif part.stage == PREVIOUS:
+                self._notes.say((*trail, "stage"), f'"{PREVIOUS}" is what actions call the stage below the present one; give the stage another name')
             names.add(part.stage)
             self._check_exposure(part, stage, index)
             self._flag_rules.known(part.set, (*trail, "set"))

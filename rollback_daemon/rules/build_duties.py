@@ -85,7 +85,7 @@ def rehearsal(notes: Notes, part: RehearsalPart | None, stages: Sequence[Stage])
         notes.unknown("stage", part.to, names, trail)
     elif part.to is not None:
         _check_below(notes, part.to, stages)
-    return Rehearsing(part.to, tuple(_step(notes, step, ("rehearsal", "steps", index)) for index, step in enumerate(part.steps)))
+    return Rehearsing(part.to, tuple(step(notes, one, ("rehearsal", "steps", index)) for index, one in enumerate(part.steps)))
 
 
 def _check_below(notes: Notes, to: str, stages: Sequence[Stage]) -> None:
@@ -100,9 +100,10 @@ def _check_below(notes: Notes, to: str, stages: Sequence[Stage]) -> None:
             notes.say(("stages", stage.number - 1, "requires", "rehearsal"), text)
 
 
-def _step(notes: Notes, part: StepPart, trail: _Where) -> Step:
+def step(notes: Notes, part: StepPart, trail: _Where) -> Step:
+    """One thing that must succeed."""
     if not isinstance(part, HttpStepPart):
-        return Command(tuple(part.command), part.timeout)
+        return Command(tuple(part.command), part.timeout, part.env)
     for pointer in part.expect:
         place = (*trail, "expect", pointer)
         if (text := notes.document.ambiguous.get(place)) is not None:

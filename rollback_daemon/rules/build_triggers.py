@@ -56,6 +56,7 @@ class Triggers:
             for_=part.for_,
             keep_firing_for=part.keep_firing_for,
             initial_delay=part.initial_delay,
+            escalate_after=part.escalate_after,
             dry_run=part.dry_run,
             labels={key: value for key, value in own.items() if value is not None},
             annotations=part.annotations,
@@ -63,16 +64,10 @@ class Triggers:
 
     def _action(self, action: Action, known: Sequence[str], trail: _Where) -> Action:
         if action.to is not None and action.to not in known:
-            self._unknown_target(action.to, known, (*trail, "rollback"))
+            self.notes.unknown("stage", action.to, known, (*trail, "rollback"))
         if action.kind is ActionKind.DEGRADE:
             return replace(action, flags=self.flags.of_action(action.flags, (*trail, "degrade")))
         return action
-
-    def _unknown_target(self, name: str, known: Sequence[str], trail: _Where) -> None:
-        if name == "previous":
-            self.notes.say(trail, 'unknown stage "previous"; write "action: rollback" to go back to the one before')
-        else:
-            self.notes.unknown("stage", name, known, trail)
 
     def _threshold(self, part: ThresholdPart, trail: _Where) -> Threshold:
         if part.signal is None and part.expr is None:

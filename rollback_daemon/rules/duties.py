@@ -44,10 +44,11 @@ class Requires:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program with its arguments; there is no shell."""
+    """A program with its arguments; there is no shell. `env` is added to the daemon's own environment."""
 
     argv: tuple[str, ...]
     timeout: timedelta = timedelta(seconds=60)
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

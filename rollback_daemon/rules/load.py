@@ -12,6 +12,7 @@ from rollback_daemon import documents
 from rollback_daemon.documents import Document, Step
 from rollback_daemon.documents.complaints import did_you_mean
 from rollback_daemon.errors import ConfigurationError, Problem
+from rollback_daemon.rules.aftercare import WayKind
 from rollback_daemon.rules.build import Builder
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.rules.places import problem_at
@@ -51,6 +52,7 @@ def load_all(files: Iterable[str | Path], default_interval: timedelta = DEFAULT_
     problems += [problem for one in loaded for problem in one.problems]
     problems += _shared_names(loaded)
     problems += _shared_flags(loaded)
+    problems += _shared_backups(loaded)
     if problems:
         raise ConfigurationError(problems)
     return [one.rollout for one in loaded if one.rollout]
@@ -94,6 +96,22 @@ def _shared_names(loaded: list[_Loaded]) -> Iterator[Problem]:
             continue
         if (other := names.setdefault(one.rollout.name, one.document.file)) != one.document.file:
             yield one.document.problem(("rollout",), f'"{one.rollout.name}" is also the rollout of {other}; rename one')
+
+
+def _shared_backups(loaded: list[_Loaded]) -> Iterator[Problem]:
+    """A file that is put back as a whole would take the flags of another rollout with it."""
+    for one in loaded:
+        ways = one.rollout.aftercare.ways if one.rollout and not {"flags", "ways_back"} & one.lost else ()
+        for index, way in enumerate(ways):
+            others = [other for other in loaded if other is not one and _path(other) == _path(one)] if way.kind is WayKind.BACKUP else []
+            for other in others[:1]:
+                name = other.rollout.name if other.rollout else ""
+                text = f'puts the whole file back, and the rollout "{name}" of {other.document.file} has flags in it, too; leave it out'
+                yield one.document.problem(("ways_back", index), text)
+
+
+def _path(one: _Loaded) -> str:
+    return str(Path(one.rollout.flags.path).resolve()) if one.rollout and "flags" not in one.lost else ""
 
 
 def _shared_flags(loaded: list[_Loaded]) -> Iterator[Problem]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from rollback_daemon.durations import format_duration
 from rollback_daemon.flags.store import FlagValue
+from rollback_daemon.rules.aftercare import Aftercare
 from rollback_daemon.rules.duties import Command, OnDrift, Preflight, Rehearsing, Requires, Scoring
 from rollback_daemon.rules.measures import Condition, Signal
 from rollback_daemon.rules.reading import TriggerKind
@@ -66,17 +68,22 @@ class ActionKind(StrEnum):
 class Action:
     """`to` is the stage to go back to: a stage's name, `baseline`, or None for the previous one. Only a rollback has it.
 
-    `flags` are what a degradation sets, on top of those of the stage.
+    `in_`: announced for so long ahead, and not done at once. `flags` are what a degradation sets, on top of those of the stage; `until`: it ends
+    when what asked for it has been clear for so long (None: when a person says so).
     """
 
     kind: ActionKind
     to: str | None = None
     flags: Mapping[str, FlagValue] = field(default_factory=dict)
+    in_: timedelta | None = None
+    until: timedelta | None = None
 
     def __str__(self) -> str:
         if self.kind is ActionKind.DEGRADE:
             return f"degrade ({', '.join(self.flags)})"
-        return f"{self.kind} to {self.to or 'previous'}" if self.kind is ActionKind.ROLLBACK else str(self.kind)
+        if self.kind is not ActionKind.ROLLBACK:
+            return str(self.kind)
+        return f"{self.kind} to {self.to or 'previous'}" + (f" in {format_duration(self.in_)}" if self.in_ is not None else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,7 @@ class Trigger:
     dry_run: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    escalate_after: timedelta | None = None
 
     @property
     def severity(self) -> str:
@@ -135,6 +143,7 @@ class Rollout:
     max_growth: float | None = None
     rehearsal: Rehearsing | None = None
     preflight: Preflight = field(default_factory=Preflight)
+    aftercare: Aftercare = field(default_factory=Aftercare)
     scoring: Scoring = field(default_factory=Scoring)
     places: Mapping[tuple[str | int, ...], tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
 

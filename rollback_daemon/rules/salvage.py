@@ -18,7 +18,12 @@ from rollback_daemon.rules.schema import RuleFile
 T = TypeVar("T")
 
 _NAMED_BY = {"stages": "stage", "gates": "gate", "triggers": "alert"}
-_INNER: Mapping[str, Mapping[str, Any]] = {"rehearsal": {"steps": [{"command": ["true"]}]}, "scorecard": {}}  # what is wrong in these goes alone
+_NAMELESS = {"verify", "ways_back", "escalation", "hooks"}  # nothing else mentions their entries
+_INNER: Mapping[str, Mapping[str, Any]] = {  # what is wrong in these goes alone
+    "rehearsal": {"steps": [{"command": ["true"]}]},
+    "scorecard": {},
+    "follow_up": {},
+}
 _STAND_INS: Mapping[str, Any] = {
     "rollout": "unknown",
     "owner": "unknown",
@@ -57,7 +62,7 @@ def salvage(value: Any, wrong: Iterable[Trail]) -> Salvaged | None:
     trails = set(wrong)
     if () in trails or not isinstance(value, dict):
         return None
-    entries = {trail[:2] for trail in trails if len(trail) > 1 and trail[0] in {*_NAMED_BY, "signals", "baseline"}}
+    entries = {trail[:2] for trail in trails if len(trail) > 1 and trail[0] in {*_NAMED_BY, *_NAMELESS, "signals", "baseline"}}
     inner = {trail for trail in trails if len(trail) > 1 and trail[0] in _INNER}
     tops = {str(trail[0]) for trail in trails - inner if trail[:2] not in entries}
     left = {key: part for key, part in value.items() if key not in tops}
@@ -66,6 +71,8 @@ def salvage(value: Any, wrong: Iterable[Trail]) -> Salvaged | None:
         if isinstance(left[key], list):
             kept[key] = [index for index in range(len(left[key])) if (key, index) not in entries]
             left[key] = [left[key][index] for index in kept[key]]
+            if key in _NAMELESS and not left[key]:
+                del left[key]
         else:
             left[key] = {name: part for name, part in left[key].items() if (key, name) not in entries}
     for key in _INNER.keys() & left.keys() & {trail[0] for trail in inner}:

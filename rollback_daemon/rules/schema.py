@@ -6,11 +6,13 @@ The JSON Schema that `rollbackd schema` prints is made from these classes.
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from rollback_daemon.flags.store import FlagValue, Scalar
 from rollback_daemon.flags.stores import STORES
 from rollback_daemon.rules.model import Action, ActionKind
+from rollback_daemon.rules.schema_actions import ActionPart
+from rollback_daemon.rules.schema_aftercare import FollowUpPart, HookPart, LevelPart, MaxRollbacksPart, ProofPart, ResumePart, WayPart
 from rollback_daemon.rules.schema_duties import OnDriftPart, PreflightPart, RehearsalPart, RequiresPart, ScorecardPart
 from rollback_daemon.rules.schema_measures import Expr, GatePart, Limits, Range, RelativeTo, SignalPart
 from rollback_daemon.schema import CommandPart, Duration, Interval, LabelName, Limit, Name, Part, Share, Text
@@ -40,44 +42,6 @@ class StagePart(Part):
     promote: Promote | None = None
 
 
-_PLAIN_ACTIONS = [kind.value for kind in ActionKind if kind is not ActionKind.DEGRADE]
-_USAGE = f"use one of {', '.join(_PLAIN_ACTIONS)}, {{rollback: STAGE}} or {{degrade: {{KEY: value}}}}"
-
-
-def _action(value: Any) -> Action:
-    if isinstance(value, str) and value in _PLAIN_ACTIONS:
-        return Action(ActionKind(value))
-    match value:
-        case {"rollback": str(stage), **more} if not more:
-            return Action(ActionKind.ROLLBACK, stage)
-        case {"degrade": dict() as flags, **more} if flags and not more:
-            return Action(ActionKind.DEGRADE, flags=flags)  # the values are looked at where the baseline is known
-    names = list(value) if isinstance(value, dict) else [value]
-    if names == ["rollback"]:
-        raise ValueError(f"the stage to go back to must be text; {_USAGE}")
-    if names == ["degrade"]:
-        raise ValueError(f"degrade needs the flags that it sets; {_USAGE}")
-    if len(names) == 1 and isinstance(names[0], str):
-        raise ValueError(f'unknown action "{names[0]}"; {_USAGE}')
-    raise ValueError(f"must be an action; {_USAGE}")
-
-
-_ACTION_SCHEMA = {
-    "anyOf": [
-        {"enum": _PLAIN_ACTIONS},
-        {"type": "object", "properties": {"rollback": {"type": "string"}}, "required": ["rollback"], "additionalProperties": False},
-        {
-            "type": "object",
-            "properties": {
-                "degrade": {"type": "object", "minProperties": 1, "additionalProperties": {"type": ["string", "number", "boolean", "array"]}}
-            },
-            "required": ["degrade"],
-            "additionalProperties": False,
-        },
-    ]
-}
-
-
 class _Alert(Part):
     """What every trigger has, with Prometheus' own words."""
 
@@ -85,7 +49,8 @@ class _Alert(Part):
     for_: Duration = Field(default=timedelta(), alias="for")
     keep_firing_for: Duration = timedelta()
     initial_delay: Duration = timedelta()
-    action: Annotated[Action, BeforeValidator(_action), WithJsonSchema(_ACTION_SCHEMA)] = Action(ActionKind.ROLLBACK)
+    escalate_after: Interval | None = None
+    action: ActionPart = Action(ActionKind.ROLLBACK)
     severity: Text | None = None
     stages: list[str] | None = Field(default=None, min_length=1)
     dry_run: bool = False
@@ -168,5 +133,13 @@ class RuleFile(Part):
     gates: list[GatePart] = []
     triggers: list[TriggerPart] = Field(min_length=1)
     rehearsal: RehearsalPart | None = None
+    verify: list[ProofPart] = []
+    ways_back: list[WayPart] = Field(default=["flags"], min_length=1)
+    cooldown: Duration = timedelta()
+    max_rollbacks: MaxRollbacksPart | None = None
+    resume: ResumePart | None = None
+    escalation: list[LevelPart] = []
+    hooks: list[HookPart] = []
+    follow_up: FollowUpPart | None = None
     scorecard: ScorecardPart = Field(default_factory=ScorecardPart)
     preflight: PreflightPart = Field(default_factory=PreflightPart)

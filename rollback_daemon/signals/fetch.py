@@ -1,4 +1,4 @@
-"""One GET of one page, over after its deadline whatever the server does: one that hangs or drips costs no more than that.
+"""One request of one page, over after its deadline whatever the server does: one that hangs or drips costs no more than that.
 
 Lives here: getting a page, in one piece and of a bounded size. Must not live here: what it says, or whether to ask again.
 """
@@ -7,6 +7,7 @@ import math
 import queue
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
@@ -39,8 +40,18 @@ class NoPage:
     late: bool = False
 
 
-def fetch(url: str, deadline: float, stop: threading.Event | None = None, session: requests.Session | None = None) -> Page | NoPage:
-    """GET `url`; over at `deadline` (monotonic seconds), or soon after `stop` is set. Redirects are not followed.
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What is sent where it is a POST."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def fetch(
+    url: str, deadline: float, stop: threading.Event | None = None, session: requests.Session | None = None, posted: Posted | None = None
+) -> Page | NoPage:
+    """GET `url`, or POST what is `posted`; over at `deadline` (monotonic seconds), or soon after `stop` is set. Redirects are not followed.
 
     Without a `session` nothing but the URL counts: no proxy of the environment, no .netrc. One that is given is closed at the end.
     """
@@ -49,7 +60,7 @@ def fetch(url: str, deadline: float, stop: threading.Event | None = None, sessio
     if session is None:
         asking.trust_env = False
     # a thread of its own: to find out an address and to shake hands over TLS can take longer than anybody wants to wait
-    threading.Thread(target=lambda: found.put(_get(asking, url, deadline, waiting)), name="fetch", daemon=True).start()
+    threading.Thread(target=lambda: found.put(_ask(asking, url, deadline, waiting, posted)), name="fetch", daemon=True).start()
     try:
         return _wait(found, deadline, stop)
     finally:
@@ -76,13 +87,14 @@ def _wait(found: "queue.SimpleQueue[Page | NoPage]", deadline: float, stop: thre
                 return NoPage("no complete answer in time", late=True)
 
 
-def _get(session: requests.Session, url: str, deadline: float, waiting: Waiting) -> Page | NoPage:
+def _ask(session: requests.Session, url: str, deadline: float, waiting: Waiting, posted: Posted | None) -> Page | NoPage:
     try:
         with session, waiting.until(deadline):
             for scheme in ("http://", "https://"):
                 session.mount(scheme, WatchedAdapter(max_retries=0))
             left = max(0.001, deadline - time.monotonic())
-            with session.get(url, timeout=left, allow_redirects=False, stream=True) as response:
+            method, body, headers = ("POST", posted.body, posted.headers) if posted else ("GET", None, None)
+            with session.request(method, url, data=body, headers=headers, timeout=left, allow_redirects=False, stream=True) as response:
                 return _read(response, deadline)
     except (requests.Timeout, urllib3.exceptions.TimeoutError):
         return NoPage("no answer in time", late=True)

@@ -7,7 +7,7 @@ Must not live here: which queries there are, or what an answer means. There are 
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -69,9 +69,13 @@ class Prometheus:
 
     def alert_rules(self, within: timedelta | None = None) -> tuple[AlertingRule, ...] | Failed:
         """Every alerting rule that the server has loaded, in its order. Takes no longer than `ask`."""
+        return self._beside(self._rules, within)
+
+    def _beside(self, ask: Callable[[float], T | Failed], within: timedelta | None) -> T | Failed:
+        """One question that no evaluation waits for."""
         allowed = min(self._timeout, within.total_seconds() if within else self._timeout)
         until = _Until(time.monotonic() + allowed, allowed)
-        future = self._workers.submit(self._bounded, self._rules, until)
+        future = self._workers.submit(lambda: self._bounded(ask, until))
         try:
             return future.result(timeout=allowed + 0.05)
         except TimeoutError:
@@ -79,6 +83,18 @@ class Prometheus:
             return until.failed()
         finally:
             self._waiting.end_overdue()
+
+    def over_time(
+        self, query: str, start: datetime, end: datetime, step: timedelta, within: timedelta | None = None
+    ) -> Mapping[Labels, Sequence[tuple[float, float]]] | Failed:
+        """The points (Unix seconds, value) of each series from `start` to `end`, one every `step`; NaN is left out. Takes no longer than `ask`."""
+        span = {"start": f"{start.timestamp():.3f}", "end": f"{end.timestamp():.3f}"}  # the client's own are whole seconds
+
+        def ask(left: float) -> Mapping[Labels, Sequence[tuple[float, float]]]:
+            params = {**span, "timeout": f"{max(1, round(left * 1000))}ms"}
+            return read_range(self._client.custom_query_range(query, start, end, f"{step.total_seconds():.3f}", params=params, timeout=left))
+
+        return self._beside(ask, within)
 
     def close(self) -> None:
         """Let go of threads and connections; questions still under way are given up."""
@@ -188,6 +204,18 @@ def read(result: Any, warnings: tuple[str, ...] = ()) -> Observation:
     if series:
         return Value(series, unknown, warnings)
     return NoData(next(iter(unknown.values())) if unknown else NOTHING, warnings)
+
+
+def read_range(result: Any) -> Mapping[Labels, Sequence[tuple[float, float]]]:
+    """The `result` of a range query: the points of each series, without those that are no number.
+
+    Raises LookupError, TypeError, ValueError or AttributeError for what is none. Native histograms have no single value and are left out.
+    """
+    found: dict[Labels, list[tuple[float, float]]] = {}
+    for one in result:
+        points = ((float(at), float(value)) for at, value in one.get("values", ()))
+        found.setdefault(labels_of(one["metric"]), []).extend((at, value) for at, value in points if not math.isnan(value))
+    return {labels: points for labels, points in found.items() if points}
 
 
 def read_rules(groups: Any) -> tuple[AlertingRule, ...]:

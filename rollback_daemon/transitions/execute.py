@@ -1,8 +1,8 @@
 """Carrying out a transition whose intent is on record: read, back up, write, run the command, read back, record.
 
 Killed at any instruction, the next start runs it again and ends at the same place: a flag is set to a value, what is already so is not written
-again. A rollback that fails is tried again for ever, further and further apart; a promotion that fails is given up.
-Lives here: the steps. Must not live here: what to write (`plan`), whether to (the judge).
+again. A rollback that fails is tried again for ever, further and further apart; a promotion that fails is given up, and so is any other way back
+than setting the flags. Lives here: the steps. Must not live here: what to write (`plan`), whether to (the judge), other ways back (`ways`).
 """
 
 import threading
@@ -28,9 +28,13 @@ from rollback_daemon.clock import Clock
 from rollback_daemon.errors import Conflict, FlagError, Refused, Transient, UnknownOutcome
 from rollback_daemon.flags.store import Flags, FlagStore, same
 from rollback_daemon.judge.position import Open
+from rollback_daemon.judge.reasons import Code
 from rollback_daemon.judge.transitions import Event, Kind
+from rollback_daemon.rules.aftercare import WayKind
+from rollback_daemon.rules.duties import Command
 from rollback_daemon.rules.model import Rollout
-from rollback_daemon.transitions.hooks import run
+from rollback_daemon.transitions import ways
+from rollback_daemon.transitions.hooks import Ran, run
 from rollback_daemon.transitions.plan import Plan, disturbed, plan
 
 Record = Callable[[Event, Mapping[str, Any]], None]
@@ -86,17 +90,18 @@ class Execution:
         self._rollout, self._store, self._opened, self._record = rollout, store, opened, record
         self._clock, self._patience = clock, patience
         self._changed = False  # the flags may have been changed, so the command must be run
+        self._ran = False  # the program of the way back has succeeded
         self._written = opened.applied  # the flags were set to what is intended, for certain
         self._facts = {"id": opened.id, "kind": opened.kind, "from": opened.origin}
 
     def run(self, orders: Orders, *, again: bool = False) -> FlagError | None:
-        """Work until it is done, it is a promotion that cannot be done, or `orders` say to end.
+        """Work until it is done, it cannot be done and is not tried for ever, or `orders` say to end.
 
         `again`: it, or the one that it overtakes, was begun before; the command may or may not have run and is run once more. Returns the error
-        that ended a promotion; None when the transition is done or stopped.
+        that ended it; None when the transition is done or stopped.
         """
         self._changed = again
-        forever = self._opened.kind is Kind.ROLLBACK
+        forever = self._opened.kind is Kind.ROLLBACK and self._opened.way_kind == WayKind.FLAGS
         tries = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, FlagError) and not isinstance(error, (Overtaken, Disturbed))),
             wait=wait_exponential(multiplier=self._patience.first, max=self._patience.longest),
@@ -127,17 +132,41 @@ class Execution:
         tries(self._take_steps, orders)
 
     def _take_steps(self, orders: Orders) -> None:
-        flags = self._read()
+        flags = self._look()
         planned = plan(self._rollout, self._opened, flags.values)
         self._refuse_if_disturbed(flags)
-        if planned.changes:
-            if orders.cut.is_set():
-                raise Overtaken(f"{self._opened.id} is no longer under way")
-            self._write(planned, flags)
-        if self._changed:
+        match self._opened.way_kind:
+            case WayKind.BACKUP:
+                self._put_back(planned, flags, orders)
+            case WayKind.COMMAND:
+                self._run_way(planned, orders)
+            case _ if planned.changes:
+                self._refuse_if_overtaken(orders)
+                self._write(planned, flags)
+        if self._changed and self._opened.way_kind != WayKind.COMMAND:
             self._after_change(planned, orders)
         self._confirm(planned)
-        self._record(Event.DONE, {**self._facts, "to": planned.stage.name, "flags": dict(planned.expected)})
+        self._record(Event.DONE, {**self._facts, "to": planned.stage.name, "flags": dict(planned.expected), **self._owed()})
+
+    def _refuse_if_overtaken(self, orders: Orders) -> None:
+        if orders.cut.is_set():
+            raise Overtaken(f"{self._opened.id} is no longer under way")
+
+    def _owed(self) -> dict[str, Any]:
+        """What a rollback leaves to be done: it is to be verified, from where the logs are now."""
+        care = self._rollout.aftercare
+        if self._opened.kind is not Kind.ROLLBACK or self._opened.code == Code.REHEARSAL or not care.verified:
+            return {}
+        return {"verify": True, "logs": ways.marks_of(care)}
+
+    def _look(self) -> Flags:
+        """The flags before anything is done. What cannot be read is what a backup is put back for: nobody has lowered anything in it."""
+        try:
+            return self._read()
+        except Refused:
+            if self._opened.way_kind != WayKind.BACKUP:
+                raise
+            return Flags(self._opened.flags, "")
 
     def _read(self) -> Flags:
         """The flags of the rollout, and those of the intent: the rule file may have been changed in between."""
@@ -162,12 +191,39 @@ class Execution:
         self._changed = self._written = True
         self._record(Event.APPLIED, {**self._facts, "before": before, "after": dict(planned.changes), "backup": backup})
 
-    def _backup(self) -> str:
+    def _put_back(self, planned: Plan, flags: Flags, orders: Orders) -> None:
+        """The way back by the file that was kept; what a person lowered since is not raised by it."""
+        if planned.stage.name != self._opened.target:
+            raise Disturbed(f'{self._store.describe()}: its flags were set to those of "{planned.stage.name}" since')
+        found = ways.backup_of(self._store, planned.expected, self._opened)
+        self._refuse_if_overtaken(orders)
+        kept = self._backup(sparing=found)
+        self._changed = True
+        self._store.restore(found, if_version=flags.version or None)
+        after = self._read().values
+        keys = sorted(key for key in planned.expected if key not in after or key not in flags.values or not same(after[key], flags.values[key]))
+        facts = {"before": {key: flags.values.get(key) for key in keys}, "after": {key: after.get(key) for key in keys}, "backup": kept}
+        if not self._written:  # once is enough to say, however often it is tried
+            self._record(Event.APPLIED, {**self._facts, **facts, "restored": found})
+        self._written = True
+
+    def _run_way(self, planned: Plan, orders: Orders) -> None:
+        """The way back by a program; once it has succeeded it is not run again."""
+        way = ways.command_of(self._rollout, self._opened)
+        if way is None or self._ran:
+            return
+        ran = run(way, self._environment(planned), orders.cut)
+        self._record(Event.RAN, {**self._facts, **_facts_of(way, ran)})
+        if ran.error:
+            raise CommandFailedError(ran.error)
+        self._ran = True
+
+    def _backup(self, sparing: str = "") -> str:
         """A rollback is not put off because its backup cannot be written; a promotion is."""
         if not self._rollout.flags.backups:
             return ""
         try:
-            return self._store.backup(self._opened.id)
+            return self._store.backup(self._opened.id, sparing=sparing)
         except FlagError as error:
             if self._opened.kind is Kind.PROMOTE:
                 raise
@@ -177,18 +233,19 @@ class Execution:
         command = self._rollout.flags.after_change
         if command is None:
             return
-        environment = {
+        ran = run(command, self._environment(planned), orders.cut)
+        self._record(Event.RAN, {**self._facts, **_facts_of(command, ran)})
+        if ran.error:
+            raise CommandFailedError(f"after_change: {ran.error}")
+
+    def _environment(self, planned: Plan) -> dict[str, str]:
+        return {
             "ROLLBACKD_ROLLOUT": self._rollout.name,
             "ROLLBACKD_TRANSITION": self._opened.id,
             "ROLLBACKD_KIND": self._opened.kind,
             "ROLLBACKD_FROM": self._opened.origin,
             "ROLLBACKD_TO": planned.stage.name,
         }
-        ran = run(command, environment, orders.cut)
-        facts = {"command": list(command.argv), "error": ran.error, "output": ran.output, "seconds": round(ran.seconds, 3)}
-        self._record(Event.RAN, {**self._facts, **facts})
-        if ran.error:
-            raise CommandFailedError(f"after_change: {ran.error}")
 
     def _confirm(self, planned: Plan) -> None:
         """Done means read back."""
@@ -203,6 +260,10 @@ class Execution:
         pause = timedelta(seconds=state.next_action.sleep if state.next_action else 0)
         facts = {"outcome": outcome, "error": str(error), "attempt": state.attempt_number, "next": (self._clock.now() + pause).isoformat()}
         self._record(Event.ATTEMPTED, {**self._facts, **facts})
+
+
+def _facts_of(command: Command, ran: Ran) -> dict[str, Any]:
+    return {"command": list(command.argv), "error": ran.error, "output": ran.output, "seconds": round(ran.seconds, 3)}
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:

@@ -4,6 +4,7 @@ The command gets its own process group, so that a deadline or a more urgent tran
 pipe: a grandchild that stays alive cannot hold anybody up.
 """
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -11,7 +12,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO
 
@@ -20,37 +21,65 @@ from rollback_daemon.rules.duties import Command
 
 _KEPT = 16 * 1024  # bytes of output; the end says why it failed
 _LARGEST = 1024 * 1024  # bytes that the file of the output may have between two looks
+_SECRET = 8  # characters; nothing shorter can be one
 _LOOK = 0.02  # seconds
 _KILL_AFTER = 2.0  # seconds between asking a command to end and ending it
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a command ended. `error` is empty when it exited with 0 in time; `seconds` is how long it took."""
+    """How a step ended. `error` is empty when it succeeded: a command, when it exited with 0 in time. `seconds` is how long it took.
+
+    `unknown`: the error does not say that something is wrong, but that it could not be told.
+    """
 
     error: str
     output: str
     seconds: float
+    unknown: bool = False
 
 
-def run(command: Command, environment: Mapping[str, str], stop: threading.Event) -> Ran:
-    """Run the command until it ends, its timeout is over or `stop` is set. Never raises for what the command does."""
+def run(command: Command, environment: Mapping[str, str], stop: threading.Event, given: bytes = b"") -> Ran:
+    """Run the command until it ends, its timeout is over or `stop` is set. Never raises for what the command does.
+
+    `given` is what it reads from its standard input.
+    """
     started = time.monotonic()
     try:
-        with tempfile.TemporaryFile(buffering=0) as file:
+        with tempfile.TemporaryFile(buffering=0) as file, _input(given) as source:
             output = _Output(file)
-            process = _started(command, environment, file)
+            process = _started(command, environment, file, source)
             failure = _wait(process, command, output, started + command.timeout.total_seconds(), stop)
-            return Ran(failure, output.text(), time.monotonic() - started)
-    except OSError as error:
-        reason = (error.strerror or "no reason given").lower()
+            return Ran(failure, _without(command.env, output.text()), time.monotonic() - started)
+    except (OSError, ValueError) as error:  # ValueError: a NUL, or what is no Unicode, in an argument or in the environment
+        reason = (error.strerror or "no reason given").lower() if isinstance(error, OSError) else "its arguments or its environment are no text"
         return Ran(f'"{command.argv[0]}" could not be started: {reason}', "", time.monotonic() - started)
 
 
-def _started(command: Command, environment: Mapping[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:
-    nothing, both = subprocess.DEVNULL, subprocess.STDOUT
-    surroundings = {**os.environ, **environment}
-    return subprocess.Popen(command.argv, stdin=nothing, stdout=output, stderr=both, env=surroundings, start_new_session=True)
+@contextlib.contextmanager
+def _input(given: bytes) -> Iterator[IO[bytes] | int]:
+    """A file, not a pipe: a command that never reads must not hold anybody up."""
+    if not given:
+        yield subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(given)
+        file.seek(0)
+        yield file
+
+
+def _started(command: Command, environment: Mapping[str, str], output: IO[bytes], source: IO[bytes] | int) -> subprocess.Popen[bytes]:
+    both = subprocess.STDOUT
+    surroundings = {**os.environ, **command.env, **environment}
+    return subprocess.Popen(command.argv, stdin=source, stdout=output, stderr=both, env=surroundings, start_new_session=True)
+
+
+def _without(env: Mapping[str, str], output: str) -> str:
+    """The output, which goes on record, without the values that the rule file passes on: any may be a secret. Short ones are words."""
+    for name, value in sorted(env.items(), key=lambda item: -len(item[1])):
+        if len(value) >= _SECRET:
+            output = output.replace(value, f"(value of {name})")
+    return output
 
 
 class _Output:

@@ -1,4 +1,4 @@
-"""Running one thing that must succeed: a command, or a GET whose answer must say certain things.
+"""Running one thing that must succeed: a command, a GET whose answer must say certain things, a log in which something must not appear.
 
 Lives here: how a step is run and when it has succeeded. Must not live here: which steps there are, what follows when one fails.
 """
@@ -8,40 +8,63 @@ import shlex
 import threading
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from rollback_daemon.durations import format_duration
 from rollback_daemon.flags.store import same
 from rollback_daemon.flags.text_format import tokens
-from rollback_daemon.rules.duties import Command, HttpCheck, Step
+from rollback_daemon.rules.aftercare import LogScan
+from rollback_daemon.rules.duties import Command, HttpCheck
 from rollback_daemon.signals.fetch import NoPage, Page, fetch, shown
 from rollback_daemon.transitions.hooks import Ran, run
+from rollback_daemon.transitions.log_scan import Mark, scan
 
 _AGAIN = 0.25  # seconds between two tries; an application that restarts answers well soon
 _KEPT = 1024  # bytes of an answer that are worth keeping
 _WIDEST = 100  # characters of a value in a sentence
 _ABSENT = object()
+_NONE: Mapping[str, Mark] = MappingProxyType({})
 
 
-def run_step(step: Step, environment: Mapping[str, str], stop: threading.Event) -> Ran:
+def run_step(step: Command | HttpCheck | LogScan, environment: Mapping[str, str], stop: threading.Event, marks: Mapping[str, Mark] = _NONE) -> Ran:
     """Run the step until it succeeds, fails, its timeout is over or `stop` is set. Never raises for what the step does.
 
-    A check is asked again until its timeout is over for as long as it fails, and what it last found is the error; a command runs once.
+    A check is asked again until its timeout is over for as long as it fails, and what it last found is the error; a command runs once. A log is
+    scanned once, from its mark on (`marks` by path); where that cannot be done in whole, and nothing is found in the rest, the error is `unknown`.
     """
     match step:
         case Command():
             return run(step, environment, stop)
         case HttpCheck():
             return _check(step, stop)
+        case LogScan():
+            return _scan(step, marks.get(step.path), stop)
 
 
-def describe(step: Step) -> str:
-    """The step for people, without secrets of its address: `GET http://127.0.0.1:8000/health`, `./smoke.sh --fast`."""
+def describe(step: Command | HttpCheck | LogScan) -> str:
+    """The step for people, without secrets of its address: `GET http://127.0.0.1:8000/health`, `./smoke.sh`, `log app.log without "ERROR"`."""
     match step:
         case Command():
             return shlex.join(step.argv)
         case HttpCheck():
             return f"GET {shown(step.url)}"
+        case LogScan():
+            return f'log {step.path} without "{step.without}"'
+
+
+def _scan(step: LogScan, since: Mark | None, stop: threading.Event) -> Ran:
+    started = time.monotonic()
+    if since is None:
+        return Ran(f"where {step.path} ended at the transition is not on record", "", 0.0, unknown=True)
+    scanned = scan(step.path, step.without, since, stop)
+    seconds = time.monotonic() - started
+    if scanned.found:
+        return Ran(f'"{step.without}" appears in {step.path}: {scanned.found}', scanned.found, seconds)
+    if scanned.unknown:
+        return Ran(f"could not tell: {scanned.unknown}", "", seconds, unknown=True)
+    files = "1 file" if scanned.files == 1 else f"{scanned.files} files"
+    return Ran("", f"{scanned.size} bytes in {files} since the transition", seconds)
 
 
 def _check(check: HttpCheck, stop: threading.Event) -> Ran:

@@ -13,6 +13,7 @@ from tests.acceptance.genesis import Genesis
 from tests.acceptance.memory_service import MemoryService
 from tests.acceptance.memory_stand import MemoryStand
 from tests.acceptance.stand import CANARY, Stand
+from tests.acceptance.victor_service import VictorServices
 
 HEALTHY = "genesis_test_pass_rate > 0.99 and on() genesis_error_rate < 0.001 and on() (histogram_quantile(0.95, sum by (le) (rate({}[1s]))) < 0.2)"
 MEMORY_HEALTHY = (
@@ -26,11 +27,18 @@ Scraped = tuple[PrometheusServer, Genesis]
 
 
 @pytest.fixture(scope="session")
-def running(toolset: Toolset, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
-    """A Prometheus and the service that it scrapes five times a second; its first scrape takes 5 s to come, so they share it."""
+def victors() -> Iterator[VictorServices]:
+    """The services of the Victor rollout, none of which is there before a test adds it."""
+    with VictorServices() as services:
+        yield services
+
+
+@pytest.fixture(scope="session")
+def running(toolset: Toolset, victors: VictorServices, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
+    """A Prometheus and the services that it scrapes five times a second; its first scrape takes 5 s to come, so they share it."""
     with Genesis() as genesis:
-        server = PrometheusServer(toolset.prometheus, tmp_path_factory.mktemp("prometheus"), {"genesis": genesis.address}, scrape_interval="200ms")
-        with server:
+        targets = {"genesis": genesis.address, "victor": victors.address}
+        with PrometheusServer(toolset.prometheus, tmp_path_factory.mktemp("prometheus"), targets, scrape_interval="200ms") as server:
             yield server, genesis
 
 

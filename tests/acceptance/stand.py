@@ -1,12 +1,16 @@
-"""The SPICE + Pipelex rollout under guard: flag file, rule file on shortened times, deploy command, and the person who promotes it.
+"""The SPICE + Pipelex rollout under guard: flag file, rule file on shortened times, deploy command, health, log, and the person who promotes it.
 
 Lives here: what the daemon reads. Must not live here: asking and waiting (`ground`), what should be true; each test says that itself.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from dotenv import dotenv_values
+
 from rollback_daemon.lab.compress import compress
+from rollback_daemon.lab.faults import Answer, MisbehavingServer, Request
 from rollback_daemon.lab.servers import AlertmanagerServer, Server
 from tests.acceptance.ground import Ground
 from tests.faces.http.bench import Ran
@@ -41,6 +45,20 @@ CANARY = flags_of("true", "false", "10")
 HALF = flags_of("true", "false", "50")
 
 
+class Health(MisbehavingServer):
+    """What the service says of itself at `/health`: the flags that stand in the file, or those that it is `stuck` with."""
+
+    def __init__(self, flags: Path) -> None:
+        self.flags = flags
+        self.stuck: bool | None = None
+        super().__init__()
+
+    def answer(self, _request: Request, /) -> Answer:
+        on = {key for key, value in dotenv_values(self.flags).items() if value == "true"}
+        spice, pipelex = ("USE_SPICE" in on, "USE_PIPELEX" in on) if self.stuck is None else (self.stuck, self.stuck)
+        return Answer(json.dumps({"spice_enabled": spice, "pipelex_enabled": pipelex}).encode(), "application/json")
+
+
 class Stand(Ground):
     """One rollout under guard. As a context manager the daemon runs inside the `with`."""
 
@@ -59,10 +77,17 @@ class Stand(Ground):
         super().__init__(folder, ROLLOUT, folder / ".env.production", prometheus, alertmanager)
         self._query_timeout = query_timeout
         self.flags.write_text(flags, encoding="utf-8")
+        self.log = folder / "genesis.log"
+        self.log.write_text("genesis is up\n", encoding="utf-8")
+        self.health = Health(self.flags)
         self.rules.write_text(self._placed(compress(SHIPPED.read_text(encoding="utf-8"), factor)), encoding="utf-8")
         self.change_rules(changes or {})
         self.deploys()
         self.configure(self.rules.name)
+
+    def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
+        self.health.close()
 
     def configure(self, *rule_files: str) -> None:
         """Write the daemon's configuration."""
@@ -89,8 +114,15 @@ class Stand(Ground):
         return self.rollbackd("promote", ROLLOUT, "--reason", "the checks of the day are done", server=server)
 
     def resume(self) -> Ran:
-        """Open the way up again."""
+        """Open the way up again, after a rollback with the report of it completed."""
+        if self.get()["phase"] in {"rolled_back", "frozen"}:
+            self.complete_report()
         return self.rollbackd("resume", ROLLOUT, "--reason", "understood and mended")
+
+    def complete_report(self) -> Ran:
+        """Write down what only a person knows of the incident."""
+        known = ["--root-cause", "a cache was too small", "--users-affected", "one in ten", "--fix-plan", "make it larger"]
+        return self.rollbackd("postmortem", ROLLOUT, *known, "--complete", "--reason", "it is understood")
 
     def go_to_canary(self) -> None:
         """Promoted as soon as nothing blocks it, and judged there."""
@@ -98,4 +130,12 @@ class Stand(Ground):
         self.wait(lambda: self.explain()["evaluated_at"] > self.explain()["entered"], "an evaluation at canary")
 
     def _placed(self, rules: str) -> str:
-        return rules.replace("/srv/genesis/.env.production", str(self.flags)).replace("/srv/genesis/deploy.sh", str(self.folder / "deploy.sh"))
+        placed = {
+            "/srv/genesis/.env.production": str(self.flags),
+            "/srv/genesis/deploy.sh": str(self.folder / "deploy.sh"),
+            "/srv/genesis/logs/genesis.log": str(self.log),
+            "http://127.0.0.1:8000": self.health.url,
+        }
+        for shipped, here in placed.items():
+            rules = rules.replace(shipped, here)
+        return rules

@@ -149,8 +149,9 @@ def folder_gone(journal: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize("spoil", [locked, replaced, folder_gone])
 def test_a_journal_that_cannot_be_written_stops_promotions_and_no_rollback(
-    spoil: Callable[[Path], AbstractContextManager[None]], canary: Stand, genesis: Genesis
+    spoil: Callable[[Path], AbstractContextManager[None]], start: Callable[..., Stand], genesis: Genesis
 ) -> None:
+    canary = start(flags=CANARY, changes={"resume: {requires: postmortem}\n": ""})
     with spoil(canary.journal):
         told = canary.wait_for_alert("JournalUnwritable")
         assert told["labels"]["severity"] == "critical"

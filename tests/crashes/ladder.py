@@ -36,9 +36,18 @@ signals:
   latency: {{expr: max(latency)}}
 gates:
   - {{gate: Errors, signal: errors, below: 0.5}}
+verify:
+  - {{command: [/bin/sh, {proof}, {ran}], timeout: 10s}}
+  - {{command: [/bin/true]}}
+ways_back: [flags, backup, {{command: [/bin/sh, {hook}, {ran}], timeout: 10s}}, {{then: {{rollback: baseline}}}}]
 triggers:
   - {{alert: ErrorsHigh, signal: errors, above: 0.5}}
   - {{alert: LatencyHigh, signal: latency, above: 0.5, for: 400ms, action: {{rollback: baseline}}}}
+"""
+_PROOF = """\
+echo "proof $ROLLBACKD_TRANSITION" >> "$1"
+sleep 0.03
+test $(($(od -An -N1 -tu1 /dev/urandom) % 3)) = 0
 """
 _HOOK = """\
 echo "$ROLLBACKD_TRANSITION $ROLLBACKD_KIND $ROLLBACKD_FROM $ROLLBACKD_TO" >> "$1"
@@ -70,10 +79,12 @@ class Files:
         self.journal, self.configuration = folder / "journal.db", folder / "rollbackd.yml"
         hook = folder / "hook.sh"
         hook.write_text(_HOOK, encoding="ascii")
+        proof = folder / "proof.sh"
+        proof.write_text(_PROOF, encoding="ascii")
         self.flags.write_bytes(flags_at("baseline"))
         rungs = zip(STAGES[1:], _SHARES[1:], strict=True)
         stages = "\n".join(f"  - {{stage: {name}, exposure: {share}%, soak: 100ms, set: {_set(share)}}}" for name, share in rungs)
-        rules = _RULES.format(rollout=ROLLOUT, flags=self.flags, hook=hook, ran=self.ran, stages=stages)
+        rules = _RULES.format(rollout=ROLLOUT, flags=self.flags, hook=hook, proof=proof, ran=self.ran, stages=stages)
         (folder / "rules.yml").write_text(rules, encoding="ascii")
         settings = {"prometheus": {"url": prometheus_url, "timeout": "5s"}, "rule_files": ["rules.yml"]}
         self.configuration.write_text(json.dumps(settings), encoding="ascii")

@@ -68,10 +68,13 @@ def tell(records: Iterable[Record]) -> Told:
     """Read a journal from its beginning. Each record must follow from those before it."""
     told = Told()
     stories: dict[str, Story] = {}
+    checks: list[Record] = []
     for record in records:
         event = Event(record.kind)
         if event in APART:
             continue
+        if event is Event.CHECKED:
+            checks.append(record)
         if event is Event.INTENDED:
             _begin(told, stories, record)
         try:
@@ -81,8 +84,19 @@ def tell(records: Iterable[Record]) -> Told:
         if event in _OF_TRANSITION and event is not Event.INTENDED:
             told.faults += _go_on(stories, record, event)
     told.faults += [fault for story in told.stories for fault in _judge(story, last=story is told.stories[-1])]
-    told.faults += _repeated(told.stories)
+    told.faults += [*_repeated(told.stories), *_checked(checks)]
     return told
+
+
+def _checked(checks: Iterable[Record]) -> Iterator[str]:
+    """A step of a verification that has passed is not run again, and each follows the one before."""
+    passed: dict[str, int] = {}
+    for record in checks:
+        identity, number = record.body["id"], record.body["number"]
+        if number != passed.get(identity, 0):
+            yield f"record {record.seq}: step {number} of the verification of {identity}, of which {passed.get(identity, 0)} have passed"
+        if record.body["outcome"] == "pass":
+            passed[identity] = number + 1
 
 
 def unexplained_rises(seen: Sequence[tuple[datetime, str]], stories: Sequence[Story]) -> Iterator[str]:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from rollback_daemon.errors import Refused
+from rollback_daemon.errors import Conflict, Refused
 from rollback_daemon.flags.file_store import FileStore
+from rollback_daemon.flags.store import same
 from rollback_daemon.flags.stores import STORES
 from tests.flags.contract import Subject
 
@@ -105,3 +106,110 @@ def test_a_backup_that_is_gone_is_refused(dotenv: Subject) -> None:
     with pytest.raises(Refused, match="no such file") as refusal:
         dotenv.store.restore(gone)
     assert gone in str(refusal.value)
+
+
+def test_backups_are_listed_with_the_newest_first(flags: Subject) -> None:
+    """By the time of the copy, whatever they are called; what is no copy is not among them."""
+    assert flags.store.backups() == []
+    made = [flags.store.backup(name) for name in ("b", "a", "c")]
+    for age, place in enumerate(made):
+        os.utime(place, (10**9 + age, 10**9 + age))
+    flags.path.with_name("flags.rollbackd-link.bak").symlink_to(made[0])
+    flags.path.with_name("flags.rollbackd-d.bak~").touch()
+    assert flags.store.backups() == made[::-1]
+    assert FileStore(flags.path, flags.format).backups() == made[::-1]
+
+
+def test_the_flags_in_a_backup_are_those_of_its_time(flags: Subject) -> None:
+    """With their types, and only those that were asked for."""
+    place = flags.store.backup("one")
+    flags.set({**flags.sample.off, flags.sample.missing: "new"})
+    found = flags.store.read_backup(place, flags.sample.keys | {flags.sample.missing})
+    assert found.values == flags.sample.on
+    assert all(same(found.values[key], value) for key, value in flags.sample.on.items())
+    assert flags.store.read_backup(place, frozenset()).values == {}
+
+
+def test_a_backup_has_the_version_of_what_it_is_a_copy_of_and_a_trace_of_its_own(flags: Subject) -> None:
+    """So that it can be told whether a copy would change anything, and when it was made."""
+    version = flags.store.read(frozenset()).version
+    place = flags.store.backup("one")
+    os.utime(place, (10**9, 10**9))
+    flags.set(flags.sample.off)
+    found = flags.store.read_backup(place, flags.sample.keys)
+    assert (found.version, found.trace["modified"]) == (version, "2001-09-09T01:46:40.000Z")
+
+
+def test_a_backup_that_cannot_be_parsed_is_refused_with_its_own_place(flags: Subject) -> None:
+    """Not with that of the flags; and nothing of what stands in it."""
+    place = flags.store.backup("one")
+    Path(place).write_text(flags.sample.broken, encoding="utf-8")
+    with pytest.raises(Refused) as refusal:
+        flags.store.read_backup(place, flags.sample.keys)
+    assert str(refusal.value).startswith(f"{place}:{flags.sample.broken_line}: ")
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_flags_that_cannot_be_parsed_do_not_hide_their_backups(flags: Subject) -> None:
+    """That is when they are needed."""
+    place = flags.store.backup("one")
+    flags.path.write_text(flags.sample.broken, encoding="utf-8")
+    assert flags.store.backups() == [place]
+    assert flags.store.read_backup(place, flags.sample.keys).values == flags.sample.on
+    flags.store.restore(place)
+    assert flags.text() == flags.sample.text
+
+
+def test_only_a_backup_is_read_as_one(dotenv: Subject) -> None:
+    """No other file, and no link."""
+    other = dotenv.path.with_name("secret")
+    other.write_text("SECRET=hunter2\n")
+    link = Path(f"{dotenv.path}.rollbackd-one.bak")
+    link.symlink_to(other)
+    for place in (other, link, dotenv.path, Path("/etc/passwd")):
+        with pytest.raises(Refused, match="is no backup of it"):
+            dotenv.store.read_backup(str(place), frozenset({"SECRET"}))
+
+
+def test_backups_are_found_behind_a_link_to_the_flags(dotenv: Subject) -> None:
+    """They stand beside the file, not beside the link."""
+    link = dotenv.path.with_name("elsewhere") / "flags"
+    link.parent.mkdir()
+    link.symlink_to(dotenv.path)
+    store = FileStore(link, STORES["dotenv"])
+    place = store.backup("one")
+    assert (store.backups(), Path(place).parent) == ([place], dotenv.path.parent)
+    assert store.read_backup(place, dotenv.sample.keys).values == dotenv.sample.on
+
+
+def test_no_file_has_no_backups_to_list(tmp_path: Path) -> None:
+    """It says what is wrong instead."""
+    store = FileStore(tmp_path / "flags", STORES["dotenv"])
+    with pytest.raises(Refused, match="create it, or correct the path"):
+        store.backups()
+
+
+def test_a_restore_of_flags_that_somebody_has_changed_is_a_conflict(flags: Subject) -> None:
+    """Where the version is named that it is to be held against."""
+    place = flags.store.backup("one")
+    flags.set(flags.sample.off)
+    version = flags.store.read(frozenset()).version
+    flags.set({flags.sample.missing: "by hand"})
+    changed = flags.text()
+    with pytest.raises(Conflict, match="it was changed since it was read"):
+        flags.store.restore(place, if_version=version)
+    assert flags.text() == changed
+    flags.store.restore(place, if_version=flags.store.read(frozenset()).version)
+    assert flags.text() == flags.sample.text
+
+
+def test_the_copy_that_is_about_to_be_put_back_makes_no_room_for_another(dotenv: Subject) -> None:
+    """However old it is."""
+    store = FileStore(dotenv.path, STORES["dotenv"], 2)
+    places = [store.backup(name) for name in ("a", "b")]
+    for age, place in enumerate(places):
+        os.utime(place, (10**9 + age, 10**9 + age))
+    last = store.backup("c", sparing=places[0])
+    assert store.backups() == [last, places[1], places[0]]
+    assert store.backup("d") not in {last, *places}
+    assert places[0] not in store.backups()

@@ -2,7 +2,7 @@
 
     promote | rollback to half | hold | resume | restore | rehearse | come back | break glass bob
     propose | propose pam | vote GO ann | vote NO-GO bob as security | withdraw ann | resolve bob of ann
-    checkpoint day-0 GO | evidence soak
+    checkpoint day-0 GO | evidence soak | acknowledge Errors | cancel | cancel Errors
 
 Without a name it is ann who asks, and pam who proposes. A request gives what happened, or raises OperationRefused.
 """
@@ -10,7 +10,7 @@ Without a name it is ann who asks, and pam who proposes. A request gives what ha
 from collections.abc import Callable
 from datetime import datetime
 
-from rollback_daemon.judge import consent, promotion, requests
+from rollback_daemon.judge import consent, escalation_requests, promotion, requests
 from rollback_daemon.judge.refusal import Person
 from rollback_daemon.judge.state import Happened
 from tests.judge.world import World
@@ -98,4 +98,6 @@ REQUESTS: dict[str, Callable[[World, str, datetime], Happened]] = {
     "resolve": _resolve,
     "checkpoint": _checkpoint,
     "evidence": _evidence,
+    "acknowledge": lambda world, alert, _: escalation_requests.acknowledge(world.ladder, world.state, alert, "ann", "asked"),
+    "cancel": lambda world, alert, _: escalation_requests.cancel(world.ladder, world.state, alert or None, "ann", "asked"),
 }

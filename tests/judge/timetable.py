@@ -14,12 +14,14 @@ Seen: `errors 2`, `errors{a} 2` (one of several series), `errors{a} gone`, `erro
 the hour before, `past errors 2`, `past errors 2 for 29` (minutes with data), `past errors nothing`, `past errors failed`.
 The world: `flags half` (somebody sets them), `flags odd` (of no stage), `flags NEW=false PERCENT=50%`, `flags unreadable`, `glance` (they are looked
 at between two evaluations), `edit` (the rule file is another one), `stop`, `start`; and when the world is `slow`, so that transitions do not end by
-themselves: `write`, `finish`, `fail`, `give up`. In a rehearsal: `steps pass`, `steps fail`. People: see `people`.
+themselves: `write`, `finish`, `fail`, `give up`. In a rehearsal: `steps pass`, `steps fail`; in a verification: `step pass`,
+`step fail`, `step unknown` (one that is not about gates). People: see `people`.
 
 Must be so: `soaking at canary` (phase and stage), `Errors pending`, `Errors{a} firing`, `Errors no_data` (health), `blind`, `seeing`, `drift lower`,
 `soaked 30s`, `blocked by gate_unknown+soak`, `free` (nothing speaks against a promotion), `refused soak+at_top`. And of the judge in this very
-evaluation: `rollback to half`, `promote to half`, `degrade`, `held`, `observed`, `proposed`, `voided`, each of which must be expected where it
-happens, and happens nowhere else.
+evaluation: `rollback to half`, `promote to half`, `degrade`, `held`, `observed`, `proposed`, `voided`, `escalated to lead`, `scheduled half` (a
+rollback is announced), `eased`, `cancelled` (by the judge), `verified`, `unverified`, `frozen`, `restore`,
+each of which must be expected where it happens, and happens nowhere else.
 
 Every timetable is played twice: as it is, and with the judge restarted from its journal and its memory before every single evaluation.
 """
@@ -32,6 +34,7 @@ from datetime import datetime, timedelta
 from rollback_daemon.durations import parse_duration
 from rollback_daemon.errors import OperationRefused
 from rollback_daemon.judge import machine, promotion
+from rollback_daemon.judge.reasons import Outcome
 from rollback_daemon.judge.refusal import Refusal
 from rollback_daemon.judge.state import Happened
 from rollback_daemon.judge.transitions import Event, Kind
@@ -42,7 +45,8 @@ from rollback_daemon.signals.observation import Failed, Failure, Labels, NoData,
 from tests.judge import people
 from tests.judge.world import START, World, flags_called, flags_of
 
-MUST_BE_EXPECTED = {"rollback", "promote", "degrade", "held", "observed", "proposed", "voided"}
+MUST_BE_EXPECTED = {"rollback", "promote", "degrade", "held", "observed", "proposed", "voided", "escalated", "scheduled", "eased", "cancelled"}
+MUST_BE_EXPECTED |= {"verified", "unverified", "frozen", "restore"}
 """What the judge never does without being expected to, as `word_of` calls it."""
 
 
@@ -144,6 +148,7 @@ class Performance:
             "edit": lambda *_: self.world.edit(replace(self.world.rollout, digest=f"{self.world.rollout.digest}+")),
             "past": self.see_past,
             "steps": self.end_rehearsal,
+            "step": self.end_step,
         }
         if word in deeds:
             deeds[word](rest, now)
@@ -179,6 +184,12 @@ class Performance:
 
     def glance(self, _: str, now: datetime) -> None:
         self.glanced += self.world.glance(now).happened
+        if not self.slow and self.world.position.open:
+            self.world.finish(now)
+
+    def end_step(self, how: str, now: datetime) -> None:
+        """A step of a verification has ended: `step pass`, `step fail`, `step unknown`."""
+        self.glanced += self.world.check(Outcome(how), now)
         if not self.slow and self.world.position.open:
             self.world.finish(now)
 
@@ -228,9 +239,11 @@ class Performance:
     def holds(self, what: str, happened: list[Happened]) -> bool:
         state, word, rest = self.world.state, *what.partition(" ")[::2]
         match word:
-            case "rollback" | "promote":
-                return any(word_of(one) == word and one.body["to"] == rest.removeprefix("to ") for one in happened)
-            case "degrade" | "held" | "observed" | "proposed" | "voided" if not rest:
+            case "rollback" | "promote" | "escalated" | "scheduled":
+                return any(word_of(one) == word and (one.body.get("level") or one.body.get("to", "")) == rest.removeprefix("to ") for one in happened)
+            case (
+                "degrade" | "held" | "observed" | "proposed" | "voided" | "eased" | "cancelled" | "verified" | "unverified" | "frozen" | "restore"
+            ) if not rest:
                 return any(word_of(one) == word for one in happened)
             case "blind" | "seeing":
                 return state.blind is (word == "blind")

@@ -13,14 +13,15 @@ from pydantic import TypeAdapter
 
 from rollback_daemon.durations import parse_duration
 from rollback_daemon.flags.store import FlagValue
-from rollback_daemon.judge import dossier, machine
+from rollback_daemon.judge import machine, recovery
 from rollback_daemon.judge.act import intended
 from rollback_daemon.judge.dossier import Dossier
-from rollback_daemon.judge.position import Position, fold
-from rollback_daemon.judge.reasons import Code
+from rollback_daemon.judge.position import Position
+from rollback_daemon.judge.reasons import Code, Outcome
 from rollback_daemon.judge.standing import all_checks
 from rollback_daemon.judge.state import Happened, Judgement, Sight, State, Step
 from rollback_daemon.judge.transitions import Event, Kind
+from rollback_daemon.rules.aftercare import Aftercare
 from rollback_daemon.rules.duties import Approvals, OnDrift, OnLower, OnRaise, Rehearsing, Requires, Scoring
 from rollback_daemon.rules.measures import Baseline, Condition, OnNoData, Op, Relative, Signal
 from rollback_daemon.rules.model import BASELINE, Action, ActionKind, FlagSettings, Gate, Rollout, Stage, Trigger
@@ -70,6 +71,7 @@ def trigger(
     stages: tuple[str, ...] = ABOVE_BASELINE,
     dry_run: bool = False,
     no_data: OnNoData = OnNoData.HOLD,
+    escalate_after: str | None = None,
     **limits: float | tuple[float, float],
 ) -> Trigger:
     """A limit on a signal; without one, every series is a breach, as in a pasted expression that was not split."""
@@ -86,12 +88,18 @@ def trigger(
         parse_duration(keep),
         parse_duration(delay),
         dry_run,
+        escalate_after=parse_duration(escalate_after) if escalate_after else None,
     )
 
 
-def degrade(**flags: FlagValue) -> Action:
-    """The action that sets these flags, on top of those of the stage."""
-    return Action(ActionKind.DEGRADE, flags=flags)
+def announced(to: str | None = None, in_: str = "30m") -> Action:
+    """The action that announces a rollback."""
+    return Action(ActionKind.ROLLBACK, to, in_=parse_duration(in_))
+
+
+def degrade(until: str | None = None, **flags: FlagValue) -> Action:
+    """The action that sets these flags, on top of those of the stage; until it has been clear for so long, or a person restores them."""
+    return Action(ActionKind.DEGRADE, flags=flags, until=parse_duration(until) if until else None)
 
 
 def counting(name: str, needed: Condition, violation: Condition, *, out_of: int | None = None, every: str | None = None) -> Trigger:
@@ -137,6 +145,7 @@ def rollout(
     scoring: Scoring | None = None,
     percent: str = "{:.0%}",
     more: Mapping[str, FlagValue] | None = None,
+    aftercare: Aftercare | None = None,
 ) -> Rollout:
     """A ladder of baseline, canary, half and full, guarded by these triggers and gates.
 
@@ -165,6 +174,7 @@ def rollout(
         rehearsal=rehearsal,
         break_glass=break_glass,
         scoring=scoring or Scoring(),
+        aftercare=aftercare or Aftercare(),
     )
 
 
@@ -281,26 +291,40 @@ class World:
         assert opened is not None
         assert not isinstance(self.flags, str)
         reached = plan(self.ladder, opened, self.flags).stage
-        self.happen(Event.DONE, now, **{"id": opened.id, "kind": opened.kind, "from": opened.origin, "to": reached.name})
+        owed = {"verify": True} if opened.kind is Kind.ROLLBACK and self.rollout.aftercare.verified and opened.code != Code.REHEARSAL else {}
+        self.happen(Event.DONE, now, **{"id": opened.id, "kind": opened.kind, "from": opened.origin, "to": reached.name, **owed})
+
+    def check(self, outcome: Outcome, now: datetime) -> list[Happened]:
+        """A step of a verification that is not the judge's has ended so; the next way back follows at once, where nobody was given time."""
+        ended = list(recovery.checked(self.ladder, self.position, self.state.aftermath, "smoke", outcome, error="", output="", seconds=0))
+        for one in ended:
+            self.accept(one, now)
+        further = list(recovery.further(self.ladder, self.state, now))
+        for one in further:
+            self.accept(one, now)
+        return [*ended, *further]
 
     def forget(self) -> None:
-        """What a restart does to the judge: its memory goes through JSON, position and dossier are folded from the journal, the rest is lost."""
-        kept = through_json(replace(self.state, position=None, dossier=Dossier(), prospects={}))
-        self.state = replace(kept, position=self.replayed(), dossier=self.dossier())
+        """What a restart does to the judge: its memory goes through JSON, what the journal tells is folded from it, the rest is lost."""
+        told = self.told()
+        on_record = {name: getattr(told, name) for name in ("position", "dossier", "aftermath", "escalations", "followed_up")}
+        kept = through_json(replace(self.state, **{name: getattr(State(), name) for name in (*on_record, "prospects")}))
+        self.state = replace(kept, **on_record)
+
+    def told(self) -> State:
+        """All that the journal tells."""
+        found = State()
+        for event, body, at in self.journal:
+            found = machine.recorded(found, Event(event), json.loads(body), at)
+        return found
 
     def replayed(self) -> Position | None:
         """The position as the journal tells it."""
-        position: Position | None = None
-        for event, body, at in self.journal:
-            position = fold(position, Event(event), json.loads(body), at)
-        return position
+        return self.told().position
 
     def dossier(self) -> Dossier:
         """The dossier as the journal tells it."""
-        found = Dossier()
-        for event, body, at in self.journal:
-            found = dossier.fold(found, Event(event), json.loads(body), at)
-        return found
+        return self.told().dossier
 
     def _put_on_record(self, happened: Happened, now: datetime) -> None:
         self.journal.append((str(happened.event), json.dumps(happened.body), now))

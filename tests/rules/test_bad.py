@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rollback_daemon import documents
 from rollback_daemon.errors import ConfigurationError, Problem
 from rollback_daemon.rules.load import load, load_all
 
@@ -76,7 +77,7 @@ def _with(value: Any, trail: tuple[Any, ...], new: Any) -> Any:
     return copy
 
 
-WHOLE = yaml.safe_load((GOOD / "everything.yml").read_text(encoding="utf-8"))
+WHOLE = documents.read(GOOD / "everything.yml").value
 SCALARS = (
     st.none()
     | st.booleans()

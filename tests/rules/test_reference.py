@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from rollback_daemon.flags.stores import STORES
 from rollback_daemon.rules import templates
+from rollback_daemon.rules.aftercare import HOOK_EVENTS, WayKind
 from rollback_daemon.rules.conditions import OPS
 from rollback_daemon.rules.load import load
 from rollback_daemon.rules.measures import OnNoData
@@ -84,7 +85,7 @@ def test_every_key_has_a_row() -> None:
 
 
 def test_every_row_is_about_a_key_a_policy_or_an_action() -> None:
-    assert set(ROWS) - _properties(RuleFile.model_json_schema()) - {*OnNoData, *ActionKind} == set()
+    assert set(ROWS) - _properties(RuleFile.model_json_schema()) - {*OnNoData, *ActionKind, *WayKind} == set()
 
 
 @pytest.mark.parametrize(("key", "default"), sorted(_defaults(RuleFile.model_json_schema()), key=str))
@@ -93,7 +94,7 @@ def test_a_row_says_the_default(key: str, default: Any) -> None:
     assert any(f"`{str(default).lower() if isinstance(default, bool) else default}`" in row.split(" | ")[2] for row in rows)
 
 
-@pytest.mark.parametrize("name", [*STORES, *KINDS, *ActionKind, *OnNoData, *OPS])
+@pytest.mark.parametrize("name", [*STORES, *KINDS, *ActionKind, *OnNoData, *OPS, *WayKind])
 def test_every_name_is_there(name: str) -> None:
     assert f"`{name}`" in TEXT
 
@@ -101,6 +102,10 @@ def test_every_name_is_there(name: str) -> None:
 @pytest.mark.parametrize("name", [*STORES])
 def test_the_stores_are_listed_where_they_are_chosen(name: str) -> None:
     assert f"`{name}`" in ROWS["store"]
+
+
+def test_the_events_of_hooks_are_listed_where_they_are_chosen() -> None:
+    assert re.findall(r"`(\w+)`", ROWS["on"].split(" | ")[2]) == [*HOOK_EVENTS]
 
 
 def test_the_kinds_of_trigger_are_those_of_the_schema() -> None:
@@ -118,4 +123,4 @@ def test_the_templates_that_it_promises_are_known() -> None:
 
 
 def test_it_is_short() -> None:
-    assert len(TEXT.splitlines()) < 420
+    assert len(TEXT.splitlines()) < 560

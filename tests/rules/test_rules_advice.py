@@ -130,7 +130,98 @@ def test_gates_and_what_a_stage_asks_for_have_a_line_each(tmp_path: Path) -> Non
     assert warnings(load(tmp_path / "demo.yml"), timedelta(seconds=15)) == []
 
 
+AFTER = """\
+verify:
+  - {http: 'http://probe:secret@127.0.0.1:8000/health?key=secret', expect: {/x: false, /mode: lesser}, timeout: 1m}
+  - {http: 'http://127.0.0.1:8000/'}
+  - {command: [./smoke.sh, --fast], timeout: 2m, env: {TOKEN: secret}}
+  - {log: /var/log/app.log, without: ERROR}
+  - {signals: gates, for: 1h}
+  - {signals: [Cost, Health], for: 10m, within: 30m}
+ways_back: [flags, backup, {command: [pip, install, x==1]}, {then: {rollback: previous}}, {then: {rollback: baseline, after: 5m}}]
+cooldown: 1h
+max_rollbacks: {count: 2, in: 24h}
+resume: {requires: postmortem}
+escalation: [ticket, lead, {rollback: previous, in: 30m}]
+hooks:
+  - {hook: Ticket, on: [gate_failed], command: [./ticket.sh, secret]}
+  - {hook: Chat, on: [verified, frozen], http: 'https://hooks.example.com/secret', secret_file: chat.key}
+follow_up: {checks: [{command: [./smoke.sh]}]}
+"""
+
+
+def test_what_follows_a_rollback_has_a_line_for_each_part_and_no_secret(tmp_path: Path) -> None:
+    rules = CLIMB.replace("action: {degrade: {/x: false}}", "escalate_after: 1h, action: {degrade: {/x: false}, until: clear for 10m}")
+    rules = rules.replace(
+        "relative_to: baseline, severity: critical", "relative_to: baseline, severity: critical, action: {rollback: previous, in: 30m}"
+    )
+    (tmp_path / "demo.yml").write_text(rules + AFTER, encoding="utf-8")
+    rollout = load(tmp_path / "demo.yml")
+    lines = understood(rollout)
+    assert lines[:2] == [
+        "Spike: cost / its baseline > 2, at once; rollback to previous in 30m at every stage",
+        "Grows: cost - its baseline > 3, at once; degrade (/x) until clear for 10m at every stage",
+    ]
+    steps = [
+        "the flags are read back",
+        'GET http://127.0.0.1:8000/health says /x false, /mode "lesser" within 1m',
+        "GET http://127.0.0.1:8000/ is answered with 2xx within 10s",
+        "./smoke.sh --fast succeeds within 2m",
+        'log /var/log/app.log has no line with "ERROR"',
+        "every blocking gate passes for 1h without a break, within 2h",
+        "Cost, Health pass for 10m without a break, within 30m",
+    ]
+    ways = ["the flags are set", "the backup of the flag file is put back", "pip install x==1 is run", "rollback to the stage below"]
+    most = "at most 2 rollbacks by triggers in 1d, the last to the baseline, where it is frozen"
+    limits = ["no promotion for 1h after a rollback", most, "to resume takes a completed post-mortem"]
+    assert lines[9:] == [
+        f"verification: {'; '.join(steps)}",
+        f"ways back: {', then '.join(ways)}, then rollback to baseline after 5m",
+        f"limits: {'; '.join(limits)}",
+        "escalation: ticket, then lead, then rollback to previous announced for 30m ahead; of Grows (each 1h)",
+        "hook Ticket: runs ./ticket.sh on gate_failed",
+        "hook Chat: signed call to hooks.example.com on frozen, verified",
+        "follow-ups: 1d, 1w, 30d after completion: every gate passes and no trigger fires; ./smoke.sh succeeds within 1m; then a person decides",
+    ]
+    assert not [line for line in lines if "secret" in line]
+    assert warnings(rollout, timedelta(seconds=15)) == []
+
+
 # what tends to go wrong
+
+
+def test_what_follows_a_rollback_and_can_never_come_about(tmp_path: Path) -> None:
+    more = """\
+ways_back: [flags, backup]
+max_rollbacks: {count: 1, in: 1h}
+escalation: [ticket]
+hooks:
+  - {hook: A, on: [rolled_back, verified, frozen, escalated, gate_failed, degraded, rollback_scheduled], command: [./a]}
+  - {hook: B, on: [rehearsal_failed, follow_up_failed, held], command: [./b]}
+"""
+    base = more + BASE
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%, action: alert", base=base, paged=PAGED.replace("above", "action: hold, above")) == [
+        "1:12: ways_back: without verify only the flags are read back, and another way back is hardly ever taken; add verify",
+        "2:16: max_rollbacks: no trigger rolls back, so that there is nothing to count",
+        "3:13: escalation: no trigger has escalate_after, so that none climbs these levels; add it to one",
+        "5:19: hooks[0].on: there is never degraded here: the file has no trigger that degrades",
+        "5:19: hooks[0].on: there is never escalated here: the file has no trigger with escalate_after",
+        "5:19: hooks[0].on: there is never gate_failed here: the file has no blocking gate about a signal",
+        "5:19: hooks[0].on: there is never rollback_scheduled here: the file has no rollback that is announced",
+        "6:19: hooks[1].on: there is never follow_up_failed here: the file has no follow_up",
+        "6:19: hooks[1].on: there is never rehearsal_failed here: the file has no rehearsal",
+        "18:3: triggers: none rolls back; if only watching is meant, say mode: observe",
+    ]
+
+
+def test_an_escalation_that_has_nothing_to_wait_for(tmp_path: Path) -> None:
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%, escalate_after: 1h") == [
+        "13:59: triggers[1].escalate_after: is about what goes on for long, and this trigger rolls back at once; give it to one that does not"
+    ]
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%, escalate_after: 1h, dry_run: true") == [
+        "13:59: triggers[1].escalate_after: has no effect on a dry run, of which nobody is told"
+    ]
+    assert said(tmp_path, "alert: A, signal: errors, above: 1%, escalate_after: 1h, action: {rollback: previous, in: 5m}") == []
 
 
 def test_a_multiple_of_the_baseline_that_was_most_likely_meant_as_an_increase(tmp_path: Path) -> None:
@@ -142,8 +233,9 @@ def test_a_multiple_of_the_baseline_that_was_most_likely_meant_as_an_increase(tm
     assert said(tmp_path, "alert: A, signal: cost, above: 0.5, relative_to: baseline", base=base) == []
 
 
-def test_the_rule_file_that_is_delivered_has_nothing_to_warn_of() -> None:
-    assert warnings(load(RULES / "spice-pipelex.yml"), timedelta(seconds=15)) == []
+@pytest.mark.parametrize("name", ["spice-pipelex", "victor-coordinators"])
+def test_the_rule_files_that_are_delivered_have_nothing_to_warn_of(name: str) -> None:
+    assert warnings(load(RULES / f"{name}.yml"), timedelta(seconds=15)) == []
 
 
 def test_nothing_is_said_of_what_is_well(tmp_path: Path) -> None:

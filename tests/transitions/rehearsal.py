@@ -4,13 +4,13 @@ Lives here: the fakes. They are passed in; nothing is patched.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rollback_daemon.errors import FlagError, Transient
+from rollback_daemon.errors import Conflict, FlagError, Transient
 from rollback_daemon.flags.store import Flags, FlagValue
 from rollback_daemon.judge.act import intended
 from rollback_daemon.judge.position import Open, Position, fold
@@ -82,7 +82,7 @@ class Store:
     flags: dict[str, FlagValue]
     troubles: dict[str, deque[Trouble | None]] = field(default_factory=dict)
     writes: list[dict[str, FlagValue]] = field(default_factory=list)
-    backups: list[str] = field(default_factory=list)
+    kept: dict[str, dict[str, FlagValue]] = field(default_factory=dict)
     steps: Steps = field(default_factory=Steps)
     version: int = 0
 
@@ -100,15 +100,26 @@ class Store:
             self.put(changes)
         self.steps.step()
 
-    def backup(self, name: str) -> str:
+    def backup(self, name: str, *, sparing: str = "") -> str:
         self.steps.step()
-        if not self._trouble("backup", {}) and name not in self.backups:
-            self.backups.append(name)
+        if not self._trouble("backup", {}) and name not in self.kept:
+            self.kept[name] = dict(self.flags)
         self.steps.step()
         return name
 
-    def restore(self, backup: str) -> None:
-        raise AssertionError("no transition restores a backup")
+    def restore(self, backup: str, *, if_version: str | None = None) -> None:
+        self.steps.step()
+        if not self._trouble("restore", self.kept[backup]):
+            if if_version not in {None, str(self.version)}:
+                raise Conflict("memory: it was changed since it was read: read it again")
+            self.put(self.kept[backup])
+        self.steps.step()
+
+    def backups(self) -> Sequence[str]:
+        return tuple(reversed(self.kept))
+
+    def read_backup(self, backup: str, keys: frozenset[str]) -> Flags:
+        return Flags({key: value for key, value in self.kept[backup].items() if key in keys}, backup)
 
     def describe(self) -> str:
         return "memory"

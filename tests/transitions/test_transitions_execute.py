@@ -43,7 +43,7 @@ def a_promotion(store: Store | None = None, command: Command | None = None) -> S
 def test_a_rollback_backs_up_writes_runs_reads_back_and_says_so(tmp_path: Path) -> None:
     scene = a_rollback(command=appending(tmp_path / "ran")).run()
     assert scene.store.flags == at("canary")
-    assert scene.store.backups == [scene.journal[0][1]["id"]]
+    assert scene.store.backups() == (scene.journal[0][1]["id"],)
     assert scene.events == [Event.APPLIED, Event.RAN, Event.DONE]
     assert lines(tmp_path / "ran") == ["rollback half canary"]
     assert scene.error is None
@@ -177,7 +177,7 @@ def test_no_backup_is_made_where_none_is_kept() -> None:
     scene = a_rollback()
     scene.rollout = ladder(backups=0)
     scene.run()
-    assert scene.store.backups == []
+    assert scene.store.backups() == ()
     assert scene.records(Event.APPLIED)[0]["backup"] == ""
 
 

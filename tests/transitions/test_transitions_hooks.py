@@ -89,6 +89,32 @@ def test_it_is_told_what_happens_on_top_of_what_the_daemon_knows() -> None:
     assert ran.output == f"rollback {os.environ['PATH']}"
 
 
+def with_env(script: str, env: dict[str, str], **environment: str) -> Ran:
+    return run(Command(("/bin/sh", "-c", script), LONG, env), environment, threading.Event())
+
+
+def test_the_rule_file_adds_to_what_the_daemon_knows() -> None:
+    assert with_env('echo "$MODE $HOME"', {"MODE": "fast", "HOME": "/app"}).output == "fast /app"
+    assert with_env('echo "$PATH"', {"MODE": "fast"}).output == os.environ["PATH"]
+
+
+def test_the_rule_file_does_not_say_what_happened() -> None:
+    ran = with_env('echo "$ROLLBACKD_KIND $ROLLBACKD_MODE"', {"ROLLBACKD_KIND": "promote", "ROLLBACKD_MODE": "fast"}, ROLLBACKD_KIND="rollback")
+    assert ran.output == "rollback fast"
+
+
+def test_what_the_rule_file_passes_on_is_not_put_on_record() -> None:
+    env = {"TOKEN": "s3cret-token", "LONGER": "s3cret-token-of-another", "MODE": "fast"}
+    ran = with_env('echo "$MODE $TOKEN $LONGER"; exit 3', env)
+    assert ran.error == '"/bin/sh" exited with 3'
+    assert ran.output == "fast (value of TOKEN) (value of LONGER)"
+
+
+def test_an_environment_that_no_process_can_have_is_an_error_without_its_value() -> None:
+    for value in ("s3cret\0", "s3cret\udc00\ud800"):
+        assert with_env("true", {"TOKEN": value}).error == '"/bin/sh" could not be started: its arguments or its environment are no text'
+
+
 def test_it_has_nothing_to_read() -> None:
     assert shell("cat; echo end").output == "end"
 

@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 from rollback_daemon.flags.store import FlagValue
 from rollback_daemon.lab.faults import Answer, Fault, MisbehavingServer, Request
 from rollback_daemon.lab.servers import Server, free_port, wait_until
+from rollback_daemon.rules.aftercare import LogScan
 from rollback_daemon.rules.duties import Command, HttpCheck
 from rollback_daemon.transitions.hooks import Ran
+from rollback_daemon.transitions.log_scan import mark
 from rollback_daemon.transitions.steps import describe, run_step
 from tests.signals.tcp import ENDLESS, Script, TCPServer, http, silence
 
@@ -81,6 +83,57 @@ def test_a_command_that_fails_is_not_run_again(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     run_step(Command(("/bin/sh", "-c", 'echo once >> "$0"; exit 1', str(runs)), LONG), {}, threading.Event())
     assert runs.read_text() == "once\n"
+
+
+def test_a_command_gets_what_the_rule_file_adds() -> None:
+    ran = run_step(Command(("/bin/sh", "-c", "echo $KIND $MODE"), LONG, {"MODE": "fast", "KIND": "x"}), {"KIND": "rehearsal"}, threading.Event())
+    assert ran.output == "rehearsal fast"
+
+
+# logs
+
+
+def scanned(log: Path, *, new: str, stop: threading.Event | None = None) -> Ran:
+    log.write_text("ERROR in SPICE, before\n")
+    marks = {str(log): mark(str(log))}
+    with log.open("a") as file:
+        file.write(new)
+    return run_step(LogScan(str(log), "ERROR.*SPICE"), {}, stop or threading.Event(), marks)
+
+
+def test_a_log_passes_without_the_pattern(tmp_path: Path) -> None:
+    ran = scanned(tmp_path / "app.log", new="all is well\n")
+    assert (ran.error, ran.output, ran.unknown) == ("", "12 bytes in 1 file since the transition", False)
+    assert ran.seconds > 0
+
+
+def test_a_log_fails_with_the_line_in_which_the_pattern_appears(tmp_path: Path) -> None:
+    ran = scanned(tmp_path / "app.log", new="all is well\nERROR 7 in SPICE\n")
+    assert ran.error == f'"ERROR.*SPICE" appears in {tmp_path / "app.log"}: ERROR 7 in SPICE'
+    assert (ran.output, ran.unknown) == ("ERROR 7 in SPICE", False)
+
+
+def test_a_log_without_a_mark_cannot_tell(tmp_path: Path) -> None:
+    ran = run_step(LogScan(str(tmp_path / "app.log"), "x"), {}, threading.Event())
+    assert (ran.error, ran.unknown) == (f"where {tmp_path / 'app.log'} ended at the transition is not on record", True)
+
+
+def test_a_log_that_is_not_there_cannot_tell(tmp_path: Path) -> None:
+    path = str(tmp_path / "app.log")
+    ran = run_step(LogScan(path, "x"), {}, threading.Event(), {path: mark(path)})
+    assert (ran.error, ran.unknown) == (f'could not tell: "{path}" is not there, and was not there at the transition', True)
+
+
+def test_a_log_that_gives_way_cannot_tell(tmp_path: Path) -> None:
+    stop = threading.Event()
+    stop.set()
+    ran = scanned(tmp_path / "app.log", new="all is well\n", stop=stop)
+    assert (ran.error, ran.unknown) == ("could not tell: the scan had to give way to something more urgent", True)
+
+
+def test_what_fails_in_time_or_too_late_is_not_unknown() -> None:
+    assert not check("http://127.0.0.1:9/health").unknown
+    assert not run_step(Command(("/bin/sleep", "60"), timedelta(milliseconds=50)), {}, threading.Event()).unknown
 
 
 # what is demanded of an answer
@@ -376,5 +429,6 @@ def test_nothing_in_the_environment_leads_elsewhere() -> None:
 def test_steps_are_described_for_people() -> None:
     assert describe(Command(("./smoke.sh", "--fast"))) == "./smoke.sh --fast"
     assert describe(Command(("sh", "-c", "exit 1"))) == "sh -c 'exit 1'"
+    assert describe(LogScan("/var/log/app.log", "ERROR.*SPICE")) == 'log /var/log/app.log without "ERROR.*SPICE"'
     assert describe(HttpCheck("http://127.0.0.1:8000/health")) == "GET http://127.0.0.1:8000/health"
     assert describe(HttpCheck(with_secrets("http://127.0.0.1:8000/health"))) == "GET http://127.0.0.1:8000/health"

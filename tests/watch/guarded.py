@@ -18,6 +18,7 @@ from rollback_daemon.judge.position import Open, Position
 from rollback_daemon.judge.state import Happened
 from rollback_daemon.judge.transitions import Event, Kind
 from rollback_daemon.lab.servers import wait_until
+from rollback_daemon.rules.aftercare import Aftercare
 from rollback_daemon.rules.duties import Command
 from rollback_daemon.rules.measures import Condition, Op, Signal
 from rollback_daemon.rules.model import Action, ActionKind, FlagSettings, Gate, Rollout, Stage, Trigger
@@ -46,7 +47,7 @@ def content(stage: str) -> str:
     return f"# by hand\nNEW={'yes' if SHARES[stage] else 'no'}   # on or off\nSECRET=s3cr=t\nPERCENT={SHARES[stage]}\n"
 
 
-def ladder(flags: Path, command: Command | None = None) -> Rollout:
+def ladder(flags: Path, command: Command | None = None, aftercare: Aftercare | None = None) -> Rollout:
     """Errors lead to the previous stage at once, latency to the bottom after three seconds."""
     stages = [
         Stage(name, number, share / 100, {"NEW": "yes" if share else "no", "PERCENT": str(share)})
@@ -66,6 +67,7 @@ def ladder(flags: Path, command: Command | None = None) -> Rollout:
             Trigger("LatencyHigh", Threshold(LATENCY, Condition(Op.ABOVE, 0.5)), ABOVE, Action(ActionKind.ROLLBACK, "baseline"), 3 * SECOND),
         ),
         signals=(ERRORS, LATENCY),
+        aftercare=aftercare or Aftercare(),
     )
 
 
@@ -92,13 +94,13 @@ class Witness:
 class Desk:
     """One rollout, its file and its journal, and the watch of the process that is running now."""
 
-    def __init__(self, folder: Path, command: Command | None = None) -> None:
+    def __init__(self, folder: Path, command: Command | None = None, aftercare: Aftercare | None = None) -> None:
         self.env = folder / ".env"
         self.env.write_text(content("baseline"))
         self.database = folder / "journal.db"
         self.hands, self.witness = Hands(), Witness()
         self.journal = self.open_journal()
-        self.rollout = ladder(self.env, command)
+        self.rollout = ladder(self.env, command, aftercare)
         self.watch = self._watch()
         self.watch.recall(None, None)
 
@@ -143,6 +145,17 @@ class Desk:
     def settle(self) -> "Desk":
         """Wait for the transition under way."""
         wait_until(lambda: self.watch.state.position is None or self.watch.state.position.open is None, "the transition to end", 30)
+        return self
+
+    def verify(self) -> "Desk":
+        """Wait for the verification under way, and for every transition that follows from it."""
+
+        def is_over() -> bool:
+            with self.watch.lock:  # what follows from a step follows under it
+                state = self.watch.state
+            return not state.aftermath.verifying and bool(state.position and state.position.open is None)
+
+        wait_until(is_over, "the verification to end", 30)
         return self
 
     def climb_to(self, stage: str) -> "Desk":

@@ -7,7 +7,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rollback_daemon import memory
-from rollback_daemon.judge.dossier import Dossier
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.state import State
 from rollback_daemon.judge.transitions import Event, Phase
@@ -62,24 +61,24 @@ STORY: tuple[Look, ...] = (GOOD, GOOD, SLOW, SLOW, GOOD, EMPTY, SLOW, SLOW, SLOW
 @unhurried
 @given(STATES)
 def test_what_is_remembered_comes_back_as_it_was(state: State) -> None:
-    assert memory.load(memory.dump(state), None, Dossier(), state.stepped) == state
+    assert memory.load(memory.dump(state), State(), state.stepped) == state
 
 
 def test_the_time_soaked_is_kept_to_the_minute_and_never_rounded_up() -> None:
     soaked = State(soaked=timedelta(minutes=7, seconds=59))
-    assert memory.load(memory.dump(soaked), None, Dossier(), None).soaked == timedelta(minutes=7)
+    assert memory.load(memory.dump(soaked), State(), None).soaked == timedelta(minutes=7)
 
 
 @unhurried
 @given(st.text())
 def test_text_that_cannot_be_read_is_forgotten(text: str) -> None:
-    assert memory.load(text, None, Dossier(), NOON) == State(stepped=NOON)
+    assert memory.load(text, State(), NOON) == State(stepped=NOON)
 
 
 def test_text_of_before_a_field_came_to_be_is_read() -> None:
     older = memory.dump(State(blind=True)).replace(',"drift_since":null', "")
     assert "drift_since" not in older
-    assert memory.load(older, None, Dossier(), None).blind
+    assert memory.load(older, State(), None).blind
 
 
 def test_the_text_of_a_quiet_rollout_stays_the_same(desk: Desk) -> None:

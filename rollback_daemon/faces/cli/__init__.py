@@ -6,7 +6,7 @@ Exit codes: 0 yes or done, 1 no or refused, 2 usage or configuration, 3 could no
 import typer
 
 from rollback_daemon import __version__
-from rollback_daemon.faces.cli import before, changing, files, reading, serve, voting
+from rollback_daemon.faces.cli import aftercare, before, changing, files, flags, incidents, reading, serve, voting
 from rollback_daemon.faces.cli.client import with_login
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ def _root(version: bool = typer.Option(False, "--version", callback=_version, is
     """Takes a feature-flag rollout back when Prometheus says it hurts."""
 
 
-for family in (serve, files, before, reading, changing, voting):
+for family in (serve, files, before, reading, changing, flags, voting, aftercare, incidents):
     for verb in family.VERBS:
         app.command(verb.__name__)(with_login(verb))
 

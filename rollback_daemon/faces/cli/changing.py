@@ -10,6 +10,7 @@ import typer
 
 from rollback_daemon.faces.cli.client import DEFAULT_URL, FORMAT, NO, UNKNOWN, URL, Format, call, fail, path_of, print_json
 
+_DOWN = {"rollback", "flags/restore"}
 ROLLOUT = Annotated[str, typer.Argument(help="The rollout's name.")]
 REASON = Annotated[str, typer.Option("--reason", help="Why; it goes on record.")]
 WAIT = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until the flags are read back; 0 returns at once.")]
@@ -24,7 +25,7 @@ def promote(
     output: FORMAT = Format.TABLE,
 ) -> None:
     """Raise a rollout to its next stage, if nothing blocks it."""
-    _transition(url, rollout, "promote", {"reason": reason, "break_glass": break_glass}, wait, output)
+    transition(url, rollout, "promote", {"reason": reason, "break_glass": break_glass}, wait, output)
 
 
 def rollback(
@@ -36,12 +37,12 @@ def rollback(
     output: FORMAT = Format.TABLE,
 ) -> None:
     """Take a rollout back to a lower stage, at once."""
-    _transition(url, rollout, "rollback", {"reason": reason, "to": to}, wait, output)
+    transition(url, rollout, "rollback", {"reason": reason, "to": to}, wait, output)
 
 
 def restore(rollout: ROLLOUT, reason: REASON, wait: WAIT = 60, url: URL = DEFAULT_URL, output: FORMAT = Format.TABLE) -> None:
     """End a degradation: the flags that it set go back to those of the stage."""
-    _transition(url, rollout, "restore", {"reason": reason}, wait, output)
+    transition(url, rollout, "restore", {"reason": reason}, wait, output)
 
 
 def rehearse(
@@ -78,26 +79,27 @@ def resume(rollout: ROLLOUT, reason: REASON, url: URL = DEFAULT_URL, output: FOR
     _show(call("POST", url, path_of(rollout, "resume"), {"reason": reason}), output)
 
 
-def _transition(url: str, rollout: str, verb: str, body: dict[str, Any], wait: float, output: Format) -> None:
+def transition(url: str, rollout: str, verb: str, body: dict[str, Any], wait: float, output: Format) -> None:
+    """Ask for a transition and wait until it is done; ends the program, saying why, where it is not."""
     started = call("POST", url, path_of(rollout, verb), body)
     deadline = time.monotonic() + wait
     if not wait:
         _show(started, output)
         return
-    transition = started["transition"]
+    identity = started["transition"]
     while True:
-        end = _end_of(transition, call("GET", url, path_of(rollout, "history"), limit=200))
+        end = _end_of(identity, call("GET", url, path_of(rollout, "history"), limit=200))
         now = call("GET", url, path_of(rollout))
         if end is not None and end["event"] == "done":
             _show(now, output)
             return
-        if end is not None and end["event"] == "intended" and verb == "rollback":
-            transition = end["id"]  # it goes further down than was asked for
+        if end is not None and end["event"] == "intended" and verb in _DOWN:
+            identity = end["id"]  # it goes further down than was asked for
         elif end is not None:
             why = end["why"] if isinstance(end["why"], str) else "; ".join(end["why"])
-            fail(f"{verb} was {'given up' if end['event'] == 'abandoned' else 'taken back'}: {why}", NO)
+            fail(f"{verb.replace('/', ' ')} was {'given up' if end['event'] == 'abandoned' else 'taken back'}: {why}", NO)
         if time.monotonic() > deadline:
-            fail(f"{verb} is not done after {wait:g} s: {now['next']}; it goes on, see `rollbackd explain {rollout}`", UNKNOWN)
+            fail(f"{verb.replace('/', ' ')} is not done after {wait:g} s: {now['next']}; it goes on, see `rollbackd explain {rollout}`", UNKNOWN)
         time.sleep(0.1)
 
 

@@ -24,6 +24,7 @@ class ReportFormat(StrEnum):
 
     MARKDOWN = "markdown"
     JSON = "json"
+    HTML = "html"
 
 
 def status(
@@ -100,11 +101,21 @@ def _exit_code(card: dict[str, Any]) -> int:
 
 def report(
     rollout: ROLLOUT,
+    incident: Annotated[str | None, typer.Option("--incident", help="The report of one incident: its id, or last.")] = None,
     url: URL = DEFAULT_URL,
-    output: Annotated[ReportFormat, typer.Option("--format", help="For people, or for programs.")] = ReportFormat.MARKDOWN,
-    file: Annotated[Path | None, typer.Option("--output", help="Where to write it; standard output when left out.")] = None,
+    output: Annotated[
+        ReportFormat, typer.Option("--format", help="For people, for programs, or (of an incident) as a page.")
+    ] = ReportFormat.MARKDOWN,
+    file: Annotated[Path | None, typer.Option("--output", "--out", help="Where to write it; standard output when left out.")] = None,
 ) -> None:
-    """The record of a rollout for an audit: who raised it, on whose word, what spoke against it, and what took it back."""
+    """The record of a rollout for an audit: who raised it, on whose word, what spoke against it, and what took it back; or that of one incident."""
+    if incident is not None:
+        from rollback_daemon.faces.cli.incidents import written
+
+        _put(file, written(url, rollout, incident, output.value))
+        return
+    if output is ReportFormat.HTML:
+        fail("only the report of an incident is made as html; name one by --incident, or use --format markdown", USAGE)
     found = call("GET", url, path_of(rollout, "report"))
     if output is ReportFormat.JSON and file is None:
         print_json(found)
@@ -117,13 +128,13 @@ def report(
         from rollback_daemon.governance.markdown import markdown
 
         text = markdown(found)
+    _put(file, text)
+
+
+def _put(file: Path | None, text: str) -> None:
     if file is None:
         typer.echo(text, nl=False)
-    else:
-        _write(file, text)
-
-
-def _write(file: Path, text: str) -> None:
+        return
     try:
         file.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:

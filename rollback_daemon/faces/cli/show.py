@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from rollback_daemon.faces.cli import show_aftercare
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _COLOURS = {
     "firing": "bold red",
@@ -119,6 +121,7 @@ def explain(out: Console, one: dict[str, Any]) -> None:
         out.print("[bold]what the server remarks[/]")
         for said in one["warnings"]:
             out.print(f"  {escape(said['query'])}: {escape(said['warning'])}")
+    show_aftercare.explain(out, one)
     if one["proposal"]:
         _explain_proposal(out, one["proposal"])
     if one["blockers"]:

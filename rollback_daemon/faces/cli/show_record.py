@@ -108,7 +108,15 @@ def _drift(event: Event) -> str:
     return "; ".join(parts)
 
 
+def _written(event: Event) -> str:
+    complete = "; the report is complete" if event["complete"] else ""
+    return f"{', '.join(event['fields']).replace('_', ' ') or 'nothing new'} in the report of {event['incident']}{complete}: {_why(event)}"
+
+
 _TOLD: dict[str, Callable[[Event], str]] = {
+    "postmortem": _written,
+    "told": lambda one: f"{one['alertmanager']} took {', '.join(alert['alertname'] for alert in one['alerts'])}",
+    "plotted": lambda one: f"{len(one['signals'])} series around {one['incident']} kept" + (f"; {_why(one)}" if one["why"] else ""),
     "adopted": lambda one: f"found at {one['stage']}; {one['why']}",
     "intended": _intended,
     "applied": _flags,
@@ -138,7 +146,19 @@ _TOLD: dict[str, Callable[[Event], str]] = {
     "rehearsed": lambda one: (
         f"rehearsal {'passed' if one['passed'] else 'failed'} at {one['stage']} in {one['seconds']} s [{one['id']}]: {one['why']}"
     ),
+    "escalated": lambda one: f"{one['level'] or 'level 1'}: {one['why']}",
+    "scheduled": lambda one: f"rollback to {one['to']} at {clock(one['due'])}: {one['why']}",
+    "acknowledged": lambda one: f"{one['alert']} at {one['level'] or 'level 1'}: {one['why']}",
+    "cancelled": lambda one: f"the rollback announced for {one['alert']}: {one['why']}",
     "handoff": lambda one: f"handed over to {one['to']} at {one['stage']}: {one['why']}",
+    "followed_up": lambda one: (
+        f"follow-up {one['number']} of {one['of']} {one['outcome']} in {one['seconds']} s"
+        + (f", try {one['try']}" if one["try"] > 1 else "")
+        + (f"; missed before it: {len(one['missed'])}" if one.get("missed") else "")
+        + f": {one['why']}"
+    ),
+    "backed_up": lambda one: f"{one['backup']}: {one['why']}",
+    "decided": lambda one: f"{one['decision']} at {one['stage']}: {one['why']}",
 }
 
 

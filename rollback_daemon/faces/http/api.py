@@ -18,7 +18,7 @@ from rollback_daemon.clock import SystemClock
 from rollback_daemon.documents.complaints import spoken
 from rollback_daemon.errors import ConfigurationError, JournalUnavailable, OperationRefused
 from rollback_daemon.faces import views
-from rollback_daemon.faces.http import changes
+from rollback_daemon.faces.http import aftercare, changes, flags, incidents
 from rollback_daemon.faces.http.answers import NOT_DONE, AsciiJSON, NotDone, PassiveError, ReasonSaid, informed
 from rollback_daemon.faces.http.caller import CHALLENGE, NotAllowedError, NotAuthenticatedError, identify
 from rollback_daemon.governance import about
@@ -49,6 +49,9 @@ def build(guard: Guard, registry: CollectorRegistry, reload: Callable[[], None])
     _health(api, guard, registry, reload)
     _reading(api, guard)
     changes.add(api, guard)
+    aftercare.add(api, guard)
+    incidents.add(api, guard)
+    flags.add(api, guard)
     return api
 
 
@@ -148,7 +151,7 @@ def _errors(api: FastAPI) -> None:
     def refused(_: Request, error: Exception) -> JSONResponse:
         reasons = [ReasonSaid(code=one.code, unknown=one.code.unknown, sentence=one.sentence) for one in getattr(error, "reasons", ())]
         unknown = isinstance(error, Refusal) and error.unknown
-        missing = str(error).startswith(("there is no rollout", "there is no stage"))
+        missing = str(error).startswith(("there is no rollout", "there is no stage", "there is no incident"))
         return _said(404 if missing else 409, str(error), reasons, unknown=unknown)
 
     def invalid(_: Request, error: Exception) -> JSONResponse:

@@ -103,21 +103,19 @@ def add(api: FastAPI, guard: Guard) -> None:
     _of_votes(api, guard)
 
 
-def _done(guard: Guard, rollout: str, identity: str = "", *, transition: bool = False) -> JSONResponse:
+def done(guard: Guard, rollout: str, identity: str = "", *, transition: bool = False) -> JSONResponse:
     """Where the rollout is now; 202 with the id of a transition that has begun."""
     more = {"transition" if transition else "id": identity} if identity else {}
     return AsciiJSON({**views.summary(guard.watch(rollout)), **more}, 202 if transition else 200)
 
 
-def _do(
-    guard: Guard, request: Request, rollout: str, body: Reasoned, decide: Callable[[Case], Happened], *, transition: bool = False
-) -> JSONResponse:
+def do(guard: Guard, request: Request, rollout: str, body: Reasoned, decide: Callable[[Case], Happened], *, transition: bool = False) -> JSONResponse:
     """Find out who asks, let the judge decide, and say where that leaves the rollout. The route's name is what is on record."""
     name = request.url.path.split("/")[5]
     person = guard.person(identify(request))
     watch = active(guard).watch(rollout)
     identity = watch.request(name, person.name, body.reason, lambda known, state, judged, now: decide(Case(known, state, judged, person, now)))
-    return _done(guard, rollout, identity, transition=transition)
+    return done(guard, rollout, identity, transition=transition)
 
 
 def _of_flags(api: FastAPI, guard: Guard) -> None:
@@ -125,27 +123,27 @@ def _of_flags(api: FastAPI, guard: Guard) -> None:
     def rollback(rollout: str, body: RollbackRequest, request: Request) -> JSONResponse:
         """To a lower stage, at once."""
         by = identify(request)
-        return _done(guard, rollout, active(guard).watch(rollout).rollback(body.to, by, body.reason), transition=True)
+        return done(guard, rollout, active(guard).watch(rollout).rollback(body.to, by, body.reason), transition=True)
 
     @api.post("/api/v1/rollouts/{rollout}/hold", responses=NOT_DONE)
     def hold(rollout: str, body: Reasoned, request: Request) -> JSONResponse:
         """Stop the way up."""
         by = identify(request)
         active(guard).watch(rollout).hold(by, body.reason)
-        return _done(guard, rollout)
+        return done(guard, rollout)
 
     @api.post("/api/v1/rollouts/{rollout}/resume", responses=NOT_DONE)
     def resume(rollout: str, body: Reasoned, request: Request) -> JSONResponse:
         """Open the way up again after a hold or a rollback."""
         by = identify(request)
         active(guard).watch(rollout).resume(by, body.reason)
-        return _done(guard, rollout)
+        return done(guard, rollout)
 
     @api.post("/api/v1/rollouts/{rollout}/restore", status_code=202, responses=NOT_DONE)
     def restore(rollout: str, body: Reasoned, request: Request) -> JSONResponse:
         """End a degradation: the flags that it set go back to those of the stage."""
         own = active(guard).watch(rollout).rollout  # as the rule file has it, without what is degraded
-        return _do(guard, request, rollout, body, lambda it: requests.restore(own, it.state, it.person.name, body.reason, it.now), transition=True)
+        return do(guard, request, rollout, body, lambda it: requests.restore(own, it.state, it.person.name, body.reason, it.now), transition=True)
 
 
 def _of_the_way_up(api: FastAPI, guard: Guard) -> None:
@@ -157,9 +155,9 @@ def _of_the_way_up(api: FastAPI, guard: Guard) -> None:
             def decide(it: Case) -> Happened:
                 return promotion.break_glass(it.rollout, it.state, it.judgement, it.person, body.reason, it.now)
 
-            return _do(guard, request, rollout, body, decide, transition=True)
+            return do(guard, request, rollout, body, decide, transition=True)
         by = identify(request)
-        return _done(guard, rollout, active(guard).promote(rollout, by, body.reason), transition=True)
+        return done(guard, rollout, active(guard).promote(rollout, by, body.reason), transition=True)
 
     @api.post("/api/v1/rollouts/{rollout}/rehearse", status_code=202, responses=NOT_DONE)
     def rehearse(rollout: str, body: Reasoned, request: Request) -> JSONResponse:
@@ -168,35 +166,35 @@ def _of_the_way_up(api: FastAPI, guard: Guard) -> None:
         def decide(it: Case) -> Happened:
             return promotion.rehearse(it.rollout, it.state, it.judgement, it.person.name, body.reason, it.now)
 
-        return _do(guard, request, rollout, body, decide, transition=True)
+        return do(guard, request, rollout, body, decide, transition=True)
 
     @api.post("/api/v1/rollouts/{rollout}/checkpoint/{name}", responses=NOT_DONE)
     def checkpoint(rollout: str, name: str, body: CheckpointRequest, request: Request) -> JSONResponse:
         """Put a decision at a checkpoint on record."""
         go, sha256 = body.decision == "GO", body.sha256 or ""
-        return _do(guard, request, rollout, body, lambda it: consent.checkpoint(it.rollout, it.state, it.person, name, body.reason, sha256, go=go))
+        return do(guard, request, rollout, body, lambda it: consent.checkpoint(it.rollout, it.state, it.person, name, body.reason, sha256, go=go))
 
     @api.post("/api/v1/rollouts/{rollout}/evidence/{name}", responses=NOT_DONE)
     def evidence(rollout: str, name: str, body: EvidenceRequest, request: Request) -> JSONResponse:
         """Put a result on record, by the digest of its text."""
         file = consent.File(body.file, body.sha256, body.bytes)
-        return _do(guard, request, rollout, body, lambda it: consent.evidence(it.rollout, it.state, it.person, name, body.reason, file))
+        return do(guard, request, rollout, body, lambda it: consent.evidence(it.rollout, it.state, it.person, name, body.reason, file))
 
     @api.post("/api/v1/rollouts/{rollout}/handoff", responses=NOT_DONE)
     def handoff(rollout: str, body: HandoffRequest, request: Request) -> JSONResponse:
         """Put on record that somebody else watches from now on."""
-        return _do(guard, request, rollout, body, lambda it: consent.handoff(it.rollout, it.state, it.person, body.to, body.reason))
+        return do(guard, request, rollout, body, lambda it: consent.handoff(it.rollout, it.state, it.person, body.to, body.reason))
 
 
 def _of_votes(api: FastAPI, guard: Guard) -> None:
     @api.post("/api/v1/rollouts/{rollout}/propose", responses=NOT_DONE)
     def propose(rollout: str, body: Reasoned, request: Request) -> JSONResponse:
         """Put the promotion to the next stage to the vote."""
-        return _do(guard, request, rollout, body, lambda it: consent.propose(it.rollout, it.state, it.judgement, it.person, body.reason, it.now))
+        return do(guard, request, rollout, body, lambda it: consent.propose(it.rollout, it.state, it.judgement, it.person, body.reason, it.now))
 
     def ballot(rollout: str, body: BallotRequest, request: Request, *, go: bool) -> JSONResponse:
         said = consent.Ballot(go, body.reason, body.role, tuple(body.conditions))
-        return _do(guard, request, rollout, body, lambda it: consent.vote(it.rollout, it.state, it.judgement, it.person, said, it.now))
+        return do(guard, request, rollout, body, lambda it: consent.vote(it.rollout, it.state, it.judgement, it.person, said, it.now))
 
     @api.post("/api/v1/rollouts/{rollout}/approve", responses=NOT_DONE)
     def approve(rollout: str, body: BallotRequest, request: Request) -> JSONResponse:
@@ -211,9 +209,9 @@ def _of_votes(api: FastAPI, guard: Guard) -> None:
     @api.post("/api/v1/rollouts/{rollout}/withdraw", responses=NOT_DONE)
     def withdraw(rollout: str, body: Reasoned, request: Request) -> JSONResponse:
         """Take one's own vote back."""
-        return _do(guard, request, rollout, body, lambda it: consent.withdraw(it.rollout, it.state, it.person, body.reason, it.now))
+        return do(guard, request, rollout, body, lambda it: consent.withdraw(it.rollout, it.state, it.person, body.reason, it.now))
 
     @api.post("/api/v1/rollouts/{rollout}/resolve", responses=NOT_DONE)
     def resolve(rollout: str, body: ResolutionRequest, request: Request) -> JSONResponse:
         """Resolve somebody's NO-GO on record; the dissent stays there."""
-        return _do(guard, request, rollout, body, lambda it: consent.resolve(it.rollout, it.state, it.person, body.of, body.reason, it.now))
+        return do(guard, request, rollout, body, lambda it: consent.resolve(it.rollout, it.state, it.person, body.of, body.reason, it.now))

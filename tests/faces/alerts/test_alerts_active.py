@@ -384,6 +384,12 @@ def test_every_alert_of_a_rollout_has_a_severity_and_a_meaning() -> None:
         "RolloutRehearsalFailed",
         "RolloutDegraded",
         "RolloutHeld",
+        "RolloutUnverified",
+        "RolloutFrozen",
+        "RolloutEscalated",
+        "RolloutRollbackScheduled",
+        "RolloutFollowUpFailed",
+        "RolloutDecisionDue",
         "RolloutReady",
     ]
     assert all(kind.severity in {"critical", "warning", "info"} and kind.meaning for kind in ROLLOUT_ALERTS.values())

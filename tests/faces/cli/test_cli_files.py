@@ -7,13 +7,14 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from rollback_daemon import documents
 from rollback_daemon.flags.stores import STORES
 from rollback_daemon.lab.servers import PrometheusServer
 from rollback_daemon.rules.model import ActionKind
 from tests.faces.http.bench import NOBODY_LISTENS, RULES, rollbackd
 
 YES, USAGE = 0, 2
-SHIPPED = Path(__file__).parents[3] / "rules" / "spice-pipelex.yml"
+SHIPPED = sorted((Path(__file__).parents[3] / "rules").glob("*.yml"))
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_a_good_file_is_said_to_be_good_and_how_it_is_understood(good: Path) -> 
 
 
 def test_the_shipped_rules_are_good() -> None:
-    assert rollbackd("check", SHIPPED).code == YES
+    assert rollbackd("check", *SHIPPED).code == YES
 
 
 def test_every_mistake_of_every_file_is_told_at_once(good: Path, bad: Path, tmp_path: Path) -> None:
@@ -114,8 +115,9 @@ def rules_schema() -> Draft202012Validator:
 
 
 def test_the_schema_accepts_what_the_loader_accepts(rules_schema: Draft202012Validator) -> None:
-    for text in (SHIPPED.read_text(encoding="utf-8"), RULES):
-        rules_schema.validate(yaml.safe_load(text))
+    for file in SHIPPED:
+        rules_schema.validate(documents.read(file).value)  # as YAML 1.2 has it, in which `on` is a word
+    rules_schema.validate(yaml.safe_load(RULES))
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ YES, NO, USAGE, UNKNOWN = 0, 1, 2, 3
 ESCAPE = "\x1b"
 FILES = ("check", "schema")
 READING = ("preflight", "status", "explain", "history", "scorecard", "report")
-CHANGING = ("promote", "rollback", "restore", "rehearse", "hold", "resume")
+CHANGING = ("promote", "rollback", "restore", "rehearse", "hold", "resume", "flags")
 SAYING = ("propose", "approve", "reject", "withdraw", "resolve", "checkpoint", "evidence", "handoff")
-VERBS = ("run", *FILES, *READING, *CHANGING, *SAYING)
+FOLLOWING = ("verify", "decide", "acknowledge", "cancel", "postmortem")
+VERBS = ("run", *FILES, *READING, *CHANGING, *SAYING, *FOLLOWING)
 
 
 def test_status_is_a_line_for_each_rollout(reading: Bench) -> None:

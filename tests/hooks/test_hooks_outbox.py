@@ -1,0 +1,240 @@
+"""The outbox on a real journal: in order, at least once, with one key, and never in anybody's way."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rollback_daemon.journal.journal import Journal
+from rollback_daemon.judge.state import Happened
+from rollback_daemon.judge.transitions import Event
+from rollback_daemon.lab.faults import Fault
+from rollback_daemon.rules.model import Rollout
+from tests.hooks.receiver import HELD, Office, Receiver, by_shell, guarded, over_http
+from tests.journal.helpers import locked
+
+Open = Callable[..., Office]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        yield server
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Open]:
+    """Opens an office on the same journal as the one before, which a test closes or leaves as a kill would."""
+    offices: list[Office] = []
+
+    def open_office(*rollouts: Rollout) -> Office:
+        offices.append(Office(tmp_path, *rollouts))
+        return offices[-1]
+
+    yield open_office
+    for one in offices:
+        one.close()
+
+
+def said(receiver: Receiver) -> list[Any]:
+    return [told["why"] for told in receiver.told]
+
+
+def body(number: int) -> dict[str, Any]:
+    return {"why": f"reason {number}", "by": "ann"}
+
+
+def test_an_event_is_delivered_and_its_end_is_on_record(opened: Open, receiver: Receiver) -> None:
+    office = opened(guarded(over_http(receiver.url)))
+    office.happens(Event.HELD, HELD)
+    (end,) = office.ends()
+    assert end.body["seconds"] >= 0
+    expected = {"hook": "Chat", "on": "held", "of": 1, "key": receiver.told[0]["id"], "attempts": 1, "error": "", "output": "taken"}
+    assert {name: end.body[name] for name in expected} == expected
+    assert office.outcomes == [("checkout", "Chat", "delivered")]
+
+
+def test_a_hook_is_called_for_what_it_asked_for_and_for_its_own_rollout(opened: Open, receiver: Receiver) -> None:
+    office = opened(guarded(over_http(receiver.url, "held")), guarded(over_http(receiver.url, "resumed"), name="billing"))
+    office.happens(Event.RESUMED, {"why": "mended", "by": "ann"})
+    office.happens(Event.HELD, HELD, "billing")
+    office.happens(Event.HELD, HELD)
+    office.ends()
+    assert [(told["rollout"], told["event"]) for told in receiver.told] == [("checkout", "held")]
+
+
+def test_what_fails_is_tried_again_with_the_same_key(opened: Open) -> None:
+    with Receiver(500, 503) as receiver:
+        office = opened(guarded(over_http(receiver.url)))
+        office.happens(Event.HELD, HELD)
+        (end,) = office.ends()
+        assert (end.body["attempts"], end.body["error"]) == (3, "")
+        assert len({told["id"] for told in receiver.told}) == 1
+        assert [outcome for *_, outcome in office.outcomes] == ["retried", "retried", "delivered"]
+
+
+def test_the_order_is_kept_while_the_first_is_tried_again(opened: Open) -> None:
+    with Receiver(500, 500) as receiver:
+        office = opened(guarded(over_http(receiver.url)))
+        for number in range(3):
+            office.happens(Event.HELD, body(number))
+        office.ends(3)
+        assert said(receiver) == [["reason 0"]] * 3 + [["reason 1"], ["reason 2"]]
+
+
+def test_after_a_day_it_is_given_up_on_record_and_the_next_has_its_turn(opened: Open) -> None:
+    with Receiver(*[500] * 1000) as receiver:
+        office = opened(guarded(over_http(receiver.url)))
+        office.happens(Event.HELD, HELD)
+        office.wait(lambda: len(receiver.requests) > 1, "a second try")
+        office.time += timedelta(hours=24, seconds=1)
+        (end,) = office.ends()
+        assert end.body["error"] == f"{receiver.url} answered 500"
+        assert office.outcomes[-1] == ("checkout", "Chat", "given_up")
+
+
+def test_what_is_refused_for_good_is_given_up_at_once(opened: Open) -> None:
+    with Receiver(422) as receiver:
+        office = opened(guarded(over_http(receiver.url)))
+        office.happens(Event.HELD, body(0))
+        office.happens(Event.HELD, body(1))
+        first, second = office.ends(2)
+        assert (first.body["attempts"], first.body["error"]) == (1, f"{receiver.url} answered 422")
+        assert second.body["error"] == ""
+
+
+def test_a_hook_that_hangs_delays_no_other_and_no_record(opened: Open, receiver: Receiver) -> None:
+    office = opened(guarded(by_shell("sleep 60", timeout=60), over_http(receiver.url)))
+    started = time.monotonic()
+    office.happens(Event.HELD, HELD)
+    office.ends()
+    assert [told["hook"] for told in receiver.told] == ["Chat"]
+    assert time.monotonic() - started < 10
+
+
+def test_the_end_of_the_daemon_waits_a_little_and_then_kills(opened: Open, tmp_path: Path) -> None:
+    began = tmp_path / "began"
+    office = opened(guarded(by_shell(f"touch {began}; sleep 60", timeout=60)))
+    office.happens(Event.HELD, HELD)
+    office.wait(began.exists, "the hook to begin")
+    started = time.monotonic()
+    office.close()
+    assert time.monotonic() - started < 8
+    assert opened(guarded()).journal.records(kinds=[Event.HOOKED]) == []
+
+
+def test_what_was_interrupted_is_made_again_by_the_next_start_with_the_same_key(opened: Open) -> None:
+    with Receiver(500) as first:
+        office = opened(guarded(over_http(first.url)))
+        first.fault = Fault.HTTP_500
+        office.happens(Event.HELD, HELD)
+        office.wait(lambda: first.requests, "a try")
+        office.close()
+    with Receiver() as second:
+        office = opened(guarded(over_http(second.url)))
+        office.ends()
+        assert second.told[0]["id"] == first.told[0]["id"]
+        office.close()
+        opened(guarded(over_http(second.url))).happens(Event.HELD, body(2))
+        office.wait(lambda: len(second.told) > 1, "the next event")
+        assert said(second) == [[HELD["why"]], ["reason 2"]]
+
+
+def test_a_daemon_that_was_killed_before_it_could_deliver_does_so_at_its_next_start(opened: Open, receiver: Receiver) -> None:
+    opened(guarded(over_http(receiver.url))).close()
+    left = opened()
+    left.outbox.close()  # a start without the rule would forget the hook: only the journal goes on here
+    left.journal.cursors.save({("checkout", "Chat"): 0})
+    left.put("checkout", Happened(Event.HELD, HELD))
+    left.close()
+    opened(guarded(over_http(receiver.url))).ends()
+    assert said(receiver) == [[HELD["why"]]]
+
+
+def test_a_new_hook_is_told_nothing_of_the_past(opened: Open, receiver: Receiver) -> None:
+    office = opened()
+    office.happens(Event.HELD, body(0))
+    office.outbox.follow([guarded(over_http(receiver.url))])
+    office.happens(Event.HELD, body(1))
+    office.ends()
+    assert said(receiver) == [["reason 1"]]
+
+
+def test_a_hook_that_was_taken_out_of_the_rules_begins_anew_when_it_comes_back(opened: Open, receiver: Receiver) -> None:
+    rollout = guarded(over_http(receiver.url))
+    office = opened(rollout)
+    office.happens(Event.HELD, body(0))
+    office.ends()
+    office.outbox.follow([])
+    office.happens(Event.HELD, body(1))
+    office.outbox.follow([rollout])
+    office.happens(Event.HELD, body(2))
+    office.ends(2)
+    assert said(receiver) == [["reason 0"], ["reason 2"]]
+
+
+def test_a_reload_changes_where_the_next_try_goes(opened: Open, receiver: Receiver) -> None:
+    with Receiver(*[500] * 1000) as away:
+        office = opened(guarded(over_http(away.url)))
+        office.happens(Event.HELD, HELD)
+        office.wait(lambda: away.requests, "a try")
+        office.outbox.follow([guarded(over_http(receiver.url))])
+        (end,) = office.ends()
+    assert end.body["error"] == ""
+    assert said(receiver) == [[HELD["why"]]]
+
+
+def test_a_journal_that_cannot_be_written_stops_no_delivery(opened: Open, receiver: Receiver) -> None:
+    office = opened(guarded(over_http(receiver.url, "rolled_back")))
+    transition = {"id": "t1", "kind": "rollback", "from": "half", "to": "canary"}
+    with locked(office.database):
+        office.happens(Event.INTENDED, {**transition, "why": ["errors 0.9 > 0.5"], "flags": {}, "by": "rollbackd"})
+        office.happens(Event.DONE, transition)
+        office.wait(lambda: receiver.told, "the hook to be told all the same")
+    assert said(receiver) == [["errors 0.9 > 0.5"]]
+    office.journal.absorb_spill()
+    office.outbox.look()
+    office.happens(Event.DONE, {**transition, "id": "t2"})
+    office.wait(lambda: len(receiver.told) > 1, "the next event")
+    assert [told["facts"]["id"] for told in receiver.told] == ["t1", "t2"]
+
+
+def test_a_journal_that_cannot_be_written_at_the_start_makes_no_hook_deaf(opened: Open, receiver: Receiver, tmp_path: Path) -> None:
+    Journal.open(f"sqlite:///{tmp_path}/journal.db").close()
+    with locked(tmp_path / "journal.db"):
+        office = opened(guarded(over_http(receiver.url)))
+        office.happens(Event.HELD, HELD)
+        office.wait(lambda: receiver.told, "the hook to be told all the same")
+    office.journal.absorb_spill()
+    office.outbox.look()
+    office.happens(Event.HELD, body(1))
+    office.wait(lambda: len(receiver.told) > 1, "the next event")
+    assert said(receiver) == [[HELD["why"]], ["reason 1"]]
+
+
+def test_a_flood_of_output_is_on_record_with_its_end_alone(opened: Open) -> None:
+    office = opened(guarded(by_shell("yes flood | head -c 3000000; echo the end")))
+    office.happens(Event.HELD, HELD)
+    (end,) = office.ends()
+    assert end.body["output"].endswith("the end")
+    assert len(json.dumps(end.body)) < 2000
+
+
+def test_a_record_that_cannot_be_understood_is_passed_over(opened: Open, receiver: Receiver) -> None:
+    office = opened(guarded(over_http(receiver.url)))
+    office.happens(Event.DRIFT, {})
+    office.happens(Event.HELD, HELD)
+    office.ends()
+    assert said(receiver) == [[HELD["why"]]]
+
+
+def test_many_events_at_once_are_each_delivered_once(opened: Open, receiver: Receiver) -> None:
+    office = opened(guarded(over_http(receiver.url)))
+    for number in range(30):
+        office.happens(Event.HELD, body(number))
+    office.ends(30)
+    assert said(receiver) == [[f"reason {number}"] for number in range(30)]

@@ -1,0 +1,344 @@
+"""What follows a rollback, as timetables: its verification, the ways back one after the other, and when there were too many."""
+
+import json
+from typing import Any
+
+import pytest
+
+from rollback_daemon.durations import parse_duration
+from rollback_daemon.judge.aftermath import Verification
+from rollback_daemon.judge.transitions import Event
+from rollback_daemon.rules.aftercare import Aftercare, AtMost, Recovery, Way, WayKind
+from rollback_daemon.rules.duties import Command
+from rollback_daemon.rules.model import Rollout
+from tests.judge.timetable import play
+from tests.judge.world import World, degrade, flags_of, gate, intents, rollout, trigger
+
+ERRORS = trigger("Errors", above=1)
+CALM = gate("Calm", "load", below=5)
+SMOKE = Command(("./smoke.sh",))
+BACKUP, REINSTALL = Way(WayKind.BACKUP), Way(WayKind.COMMAND, Command(("./install.sh",)))
+
+
+def recovery(for_: str = "30s", within: str = "2m") -> Recovery:
+    return Recovery(parse_duration(for_), parse_duration(within))
+
+
+def then(to: str | None = "baseline", after: str = "0") -> Way:
+    return Way(WayKind.THEN, to=to, after=parse_duration(after))
+
+
+def cared(*verify: Any, ways: tuple[Way, ...] = (), parts: tuple[Any, ...] = (ERRORS, CALM), **more: Any) -> Rollout:
+    """A rollout whose rollbacks are verified by these steps."""
+    return rollout(*parts, aftercare=Aftercare(verify=verify, ways=(Way(), *ways), **more))
+
+
+def bodies(world: World, event: Event) -> list[dict[str, Any]]:
+    return [json.loads(body) for name, body, _ in world.journal if name == event]
+
+
+def kinds(world: World) -> list[str]:
+    return [body.get("way_kind", "flags") for body in bodies(world, Event.INTENDED)]
+
+
+def test_gates_must_pass_for_a_time_without_a_break() -> None:
+    world = play(
+        cared(recovery("30s")),
+        """
+        0s   | errors 0, load 1 | ready at half
+        15s  | errors 2, load 9 | rollback to canary
+        16s  | step pass        |
+        30s  | errors 0         |
+        45s  | load 1           |
+        60s  | load 9           |
+        75s  | load 1           |
+        90s  |                  |
+        105s |                  | verified, rolled_back at canary
+        """,
+        at="half",
+    )
+    assert [(body["number"], body["outcome"]) for body in bodies(world, Event.CHECKED)] == [(0, "pass"), (1, "pass")]
+    assert bodies(world, Event.CHECKED)[1]["output"] == "Calm: load 1, must be < 5"
+    assert world.state.aftermath.outcome is Verification.VERIFIED
+
+
+def test_gates_that_do_not_come_back_in_time_fail_it_with_the_value_beside_its_limit() -> None:
+    world = play(
+        cared(recovery("30s", "1m")),
+        """
+        0s       | errors 0, load 1 | ready at half
+        15s      | errors 2, load 9 | rollback to canary
+        16s      | step pass        |
+        30s..60s | errors 0         |
+        90s      |                  | unverified, rolled_back at canary
+        """,
+        at="half",
+    )
+    (told,) = bodies(world, Event.UNVERIFIED)
+    assert told["why"] == "gates pass for 30s: not for 30s within 1m: Calm: load 9, must be < 5"
+    assert (told["unknown"], told["final"], told["next"]) == (False, True, "a person")
+    assert world.state.aftermath.outcome is Verification.FAILED
+
+
+@pytest.mark.parametrize("seen", ["load nothing", "load failed", "load NaN"])
+def test_what_could_not_be_told_pages_and_changes_nothing_more(seen: str) -> None:
+    world = play(
+        cared(recovery("30s", "1m"), ways=(BACKUP,)),
+        f"""
+        0s       | errors 0, load 1  | ready at half
+        15s      | errors 2, {seen}  | rollback to canary
+        16s      | step pass         |
+        30s..75s | errors 0          |
+        90s      |                   | unverified
+        3m       |                   | rolled_back at canary
+        """,
+        at="half",
+    )
+    assert world.state.aftermath.outcome is Verification.UNVERIFIED
+    assert kinds(world) == ["flags"]
+
+
+def test_time_that_nobody_looked_does_not_count_as_passing() -> None:
+    play(
+        cared(recovery("1m", "10m")),
+        """
+        0s   | errors 0, load 1 | ready at half
+        15s  | errors 2         | rollback to canary
+        16s  | step pass        |
+        30s  | errors 0         |
+        31s  | stop             |
+        3m   | start            |
+        225s |                  |
+        240s |                  | verified
+        """,
+        at="half",
+    )
+
+
+def test_the_ways_back_are_taken_one_after_the_other_until_one_is_verified() -> None:
+    world = play(
+        cared(SMOKE, ways=(BACKUP, REINSTALL, then())),
+        """
+        0s  | errors 0, load 1 | ready at half
+        15s | errors 2         | rollback to canary, rolled_back at canary
+        16s | errors 0, step pass |
+        17s | step fail           | unverified, rollback to canary, rolled_back at canary
+        18s | step pass           |
+        19s | step fail           | unverified, rollback to canary
+        20s | step fail           | unverified, rollback to baseline, rolled_back at baseline
+        21s | step pass           |
+        22s | step pass           | verified, rolled_back at baseline
+        """,
+        at="half",
+    )
+    assert kinds(world) == ["flags", "backup", "command", "flags"]
+    assert world.flags == flags_of(world.rollout, "baseline")
+    assert world.position.why == "Errors: errors 2 > 1"  # why it was rolled back, and not why once more
+    assert len({body["incident"] for body in bodies(world, Event.VERIFIED) + bodies(world, Event.UNVERIFIED)}) == 1
+    assert len(world.state.aftermath.rollbacks) == 1
+
+
+def test_when_every_way_was_taken_it_has_failed_and_nothing_more_is_changed() -> None:
+    world = play(
+        cared(SMOKE, ways=(then(),)),
+        """
+        0s  | errors 0, load 1 | ready at canary
+        15s | errors 2         | rollback to baseline
+        16s | step fail        | unverified
+        5m  |                  | rolled_back at baseline
+        """,
+    )  # there is nothing below the baseline, so stepping further down is no way
+    assert world.state.aftermath.outcome is Verification.FAILED
+    assert intents(world) == ["rollback canary>baseline"]
+
+
+def test_a_person_has_time_before_it_steps_further_down() -> None:
+    text = """
+        0s   | errors 0, load 1 | complete at full
+        15s  | errors 2         | rollback to half
+        16s  | errors 0, step fail | unverified
+        4m   |                     | rolled_back at half
+        {}
+        330s |                     | {}
+        """
+    rules = cared(SMOKE, ways=(then(None, "5m"),))
+    world = play(rules, text.format("", "rollback to canary, rolled_back at canary"), at="full")
+    assert bodies(world, Event.INTENDED)[1]["why"] == [
+        "the rollback could not be verified (smoke: ), so the next way back is taken: rollback to previous"
+    ]
+    play(rules, text.format("241s | resume |", "ready at half"), at="full")
+
+
+def test_a_further_breach_goes_down_in_the_middle_of_a_verification_and_begins_it_anew() -> None:
+    world = play(
+        cared(SMOKE),
+        """
+        0s   | errors 0, load 1 | ready at half
+        15s  | errors 2         | rollback to canary
+        16s  | step pass        |
+        30s..45s |              |
+        60s  |                  | rollback to baseline
+        61s  | step pass        |
+        62s  | step pass        | verified
+        """,
+        at="half",
+    )
+    assert [body["number"] for body in bodies(world, Event.CHECKED)] == [0, 0, 1]
+    assert len({body["incident"] for body in bodies(world, Event.CHECKED)}) == 1
+
+
+def test_an_incident_ends_with_resume_and_the_next_rollback_begins_another() -> None:
+    world = play(
+        cared(SMOKE),
+        """
+        0s  | errors 0, load 1 | ready at half
+        15s | errors 2         | rollback to canary
+        16s | errors 0, step fail | unverified
+        30s | resume              | ready at canary
+        45s | errors 2            | rollback to baseline
+        46s | step fail           | unverified
+        """,
+        at="half",
+    )
+    first, second = bodies(world, Event.UNVERIFIED)
+    assert first["incident"] != second["incident"]
+    assert world.state.aftermath.incident == second["incident"]
+
+
+def test_a_rollback_that_nobody_verifies_owes_nothing() -> None:
+    world = play(cared(parts=(ERRORS,)), "0s | errors 0 |\n15s | errors 2 | rollback to baseline\n5m | |")
+    assert not world.state.aftermath.verifying
+    assert world.state.aftermath.outcome is None
+
+
+# how often
+
+
+def flapping(count: int, *, within: str = "1d", cooldown: str = "0") -> Rollout:
+    return rollout(ERRORS, aftercare=Aftercare(max_rollbacks=AtMost(count, parse_duration(within)), cooldown=parse_duration(cooldown)))
+
+
+def test_the_last_rollback_that_is_allowed_goes_to_the_bottom_and_it_is_frozen() -> None:
+    world = play(
+        flapping(2),
+        """
+        0s  | errors 0 | complete at full
+        15s | errors 2 | rollback to half, rolled_back at half
+        30s | errors 0 |
+        45s | resume   | ready at half
+        60s | errors 2 | rollback to baseline, rolled_back at baseline
+        75s | errors 0 | frozen, frozen at baseline, blocked by frozen
+        76s | promote  | refused frozen
+        90s | resume   | baseline at baseline, free
+        """,
+        at="full",
+    )
+    assert bodies(world, Event.INTENDED)[1]["why"] == [
+        "Errors: errors 2 > 1",
+        'at most 2 rollbacks in 1d: this is the last one, so it goes to "baseline"',
+    ]
+    (frozen,) = bodies(world, Event.FROZEN)
+    assert frozen["why"].startswith("2 rollbacks by triggers in 1d, the last one: Errors: errors 2 > 1")
+    assert world.state.aftermath.rollbacks == ()  # re-armed
+
+
+def test_a_flapping_signal_with_somebody_who_always_resumes_and_promotes() -> None:
+    """A compressed day: up and down without end, and a script that goes up again as soon as it may."""
+    lines = ["0s | errors 0 | ready at canary", "15s | errors 2 | rollback to baseline"]
+    for again in (30, 90):
+        lines += [f"{again}s | errors 0 |", f"{again + 15}s | resume, promote | ready at canary", f"{again + 30}s | errors 2 | rollback to baseline"]
+    lines += ["135s | errors 0 | frozen", *(f"{135 + 15 * n}s | promote, errors {n % 2 * 2} | refused" for n in range(1, 200))]
+    world = play(rollout(ERRORS, soak="0", aftercare=Aftercare(max_rollbacks=AtMost(3, parse_duration("1d")))), "\n".join(lines))
+    assert sum(one.startswith("rollback") for one in intents(world)) == 3
+
+
+def test_rollbacks_of_long_ago_are_not_counted() -> None:
+    play(
+        flapping(2, within="1m"),
+        """
+        0s  | errors 0 | complete at full
+        15s | errors 2 | rollback to half
+        30s | errors 0 |
+        45s | resume   |
+        90s | errors 2 | rollback to canary, rolled_back at canary
+        105s | errors 0 | rolled_back at canary
+        """,
+        at="full",
+    )
+
+
+def test_what_people_roll_back_is_not_counted() -> None:
+    world = play(flapping(1), "0s | errors 0 |\n1s | rollback |\n30s | | rolled_back at canary", at="half")
+    assert world.state.aftermath.rollbacks == ()
+
+
+def test_no_promotion_follows_within_the_cool_down() -> None:
+    play(
+        flapping(9, cooldown="10m"),
+        """
+        0s  | errors 0 | ready at half
+        15s | errors 2 | rollback to canary
+        30s | errors 0 |
+        45s | resume   | ready at canary, blocked by cooldown
+        46s | promote  | refused cooldown
+        10m |          | blocked by cooldown
+        615s |         | free
+        616s | promote |
+        """,
+        at="half",
+    )
+
+
+# the end of a lesser service
+
+SLOW = trigger("Slow", "latency", above=1, action=degrade("1m", MODE="lite"))
+
+
+def test_a_lesser_service_ends_when_what_asked_for_it_has_been_clear_for_long_enough() -> None:
+    world = play(
+        rollout(SLOW, more={"MODE": "full"}),
+        """
+        0s   | latency 2 | degrade, soaking at canary
+        15s  | latency 0 |
+        30s  | latency 2 |
+        45s  | latency 0 |
+        90s  |           | drift none
+        105s |           | restore
+        120s |           | ready at canary, free
+        """,
+    )
+    assert world.flags == {**flags_of(world.rollout, "canary"), "MODE": "full"}
+    assert bodies(world, Event.INTENDED)[-1]["why"] == ["Slow clear for 1m"]
+    assert world.position.degraded_by == ()
+
+
+def test_a_lesser_service_does_not_end_in_the_dark() -> None:
+    play(
+        rollout(SLOW, more={"MODE": "full"}),
+        "0s | latency 2 | degrade\n15s | latency 0 |\n30s | latency failed |\n45s | latency 0 |\n90s | | drift none\n105s | | restore",
+    )
+
+
+def test_where_one_of_two_triggers_does_not_say_until_when_a_person_ends_it() -> None:
+    plain = trigger("Plain", "latency", above=5, action=degrade(THEME="plain"))
+    play(
+        rollout(SLOW, plain, more={"MODE": "full", "THEME": "rich"}),
+        "0s | latency 9 | degrade\n15s | latency 0 |\n5m | | blocked by degraded\n301s | restore | ",
+    )
+
+
+def test_a_lesser_service_that_ends_by_itself_is_no_rollback() -> None:
+    world = play(rollout(SLOW, more={"MODE": "full"}), "0s | latency 2 | degrade\n15s | latency 0 |\n75s | | restore")
+    assert world.state.aftermath.rollbacks == ()
+    assert world.state.aftermath.incident == ""
+
+
+# gates in the news
+
+
+def test_a_gate_that_fails_and_passes_again_is_news_once_each() -> None:
+    world = play(rollout(ERRORS, CALM), "0s | errors 0, load 1 |\n15s..45s | load 9 |\n60s | load nothing |\n75s | load 9 |\n90s..2m | load 1 |")
+    assert [(body["gate"], body["passes"], body["why"]) for body in bodies(world, Event.GATE)] == [
+        ("Calm", False, "Calm: load 9, must be < 5"),
+        ("Calm", True, "Calm: load 1, must be < 5"),
+    ]
