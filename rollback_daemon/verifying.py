@@ -79,7 +79,8 @@ class Verifying:
                     self._of = None
                     return
                 environment = self._environment(known)
-            ran = self._read_back() if isinstance(step, str) else run_step(step, environment, stop, {path: Mark.of(body) for path, body in known.marks.items()})
+            marks = {path: Mark.of(body) for path, body in known.marks.items()}
+            ran = self._read_back() if isinstance(step, str) else run_step(step, environment, stop, marks)
             with self._host.lock:
                 if stop.is_set() or self._of != run:
                     return
@@ -114,7 +115,7 @@ class Verifying:
         except FlagError as error:
             return Ran(str(error), "", time.monotonic() - started, unknown=True)
         wrong = sorted(key for key, value in expected.items() if key not in values or not same(value, values[key]))
-        failure = f"{store.describe()}: not as at \"{stage.name if stage else '?'}\": {', '.join(wrong)}" if wrong else ""
+        failure = f'{store.describe()}: not as at "{stage.name if stage else "?"}": {", ".join(wrong)}' if wrong else ""
         return Ran(failure, f"{len(expected)} flags of {store.describe()}", time.monotonic() - started)
 
     def _tell(self, known: Aftermath, step: str, ran: Ran) -> None:

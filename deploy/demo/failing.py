@@ -43,13 +43,14 @@ def tell(folder: Path, tools: Toolset, running: ExitStack) -> None:
     rules = rules.replace("/srv/genesis/logs/genesis.log", str(log)).replace("http://127.0.0.1:8000", app.url)
     for how in ("--reload", "--restart"):
         rules = rules.replace(f"[/srv/genesis/deploy.sh, {how}]", f"[{HERE / 'reload.sh'}, {pid_file}, {app.url}]")
+    rules = rules.replace("for: 1m, within: 2m", "for: 3s, within: 1m")  # an hour of recovery would take a minute even so
     ground.measure(app, "1s", "genesis_error_rate")
     ground.guard(rules, {})
     play(ground, app, flags)
 
 
 def play(ground: Ground, app: Server, flags: Path) -> None:
-    """The story, in five scenes."""
+    """The story, in six scenes."""
     title("1. The flags are at the baseline, everything is healthy. One minute of the rules takes one second here.")
     wait_until(lambda: ground.explanation()["evaluated_at"], "the first evaluation", 15)
     ground.watch(_line, lambda now: not now["blockers"], 30)
@@ -66,11 +67,21 @@ def play(ground: Ground, app: Server, flags: Path) -> None:
     out.print(escape(f"GET /health -> {requests.get(f'{app.url}/health', timeout=5).text.strip()}"))
     wait_until(lambda: ground.has_alert("RolloutRolledBack"), "RolloutRolledBack in Alertmanager", 15)
     ground.show_alerts()
-    title("5. Why, for the person who looks at it in the morning.")
+    title("5. It is over when it is proven: flags, /health, the log, and figures that stay inside the gates.")
+    ground.watch(_recovery, lambda now: now["aftermath"]["verification"] == "verified", 90)
+    title("6. Why, for the person who looks at it in the morning.")
     ground.rollbackd("explain", ROLLOUT)
     ground.rollbackd("history", ROLLOUT)
     seconds = ground.metric("rollback_daemon_breach_to_flags_seconds_sum")
     out.print(f"\nFrom the evaluation that fired to the flags read back: [bold]{seconds * 1000:.0f} ms[/].")
+
+
+def _recovery(now: Any) -> str:
+    """How far the verification is, and what it waits for."""
+    known = now["aftermath"]
+    gates = [escape(one["sentence"]) for one in now["gates"] if one["verdict"] != "passes"]
+    waits = f"; waits for {', '.join(gates)}" if gates and known["verification"] == "verifying" else ""
+    return f"{now['evaluated_at'][11:19]} {known['verification']}, {known['passed']} of {known['of']} steps passed{waits}"
 
 
 def _line(now: Any) -> str:

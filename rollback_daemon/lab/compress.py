@@ -14,7 +14,7 @@ _SETTING = re.compile(rf"(\b(?:{_KEYS}):\s*)({_DURATION})\b")
 _OF_WINDOW = re.compile(rf"(\bwindow:\s*{_DURATION}\s*,\s*at_least:\s*)({_DURATION})\b")  # the one `at_least` that is a duration
 _OF_RECOVERY = re.compile(rf"(\bfor:\s*({_DURATION})\s*,\s*within:\s*)({_DURATION})\b")  # the one `within` that gives nobody time
 _UNTIL = re.compile(rf"(\bclear for\s+)({_DURATION})\b")
-_LATER = re.compile(rf"\bafter:\s*\[[^\]]*\]")  # of follow-ups: a list of durations
+_LATER = re.compile(r"\bafter:\s*\[[^\]]*\]")  # of follow-ups: a list of durations
 _ONE = re.compile(rf"([\[,]\s*)({_DURATION})\b")
 _RANGE = re.compile(rf"((?<!after: )\[)({_DURATION})(?=[\]:])")
 _LONG = timedelta(hours=1)

@@ -77,7 +77,7 @@ class VictorStand(Ground):
             "/srv/victor/bin/smoke": f"{home}/does, smoke",
             "/srv/victor/bin/install": f"{home}/does, install",
             "/srv/victor/.venv/bin/python": f"{home}/does",
-            "/usr/lib/rollbackd/hooks/ticket.py": f"{home}/does",
+            "/etc/rollbackd/hooks/ticket.py": f"{home}/does",
             "http: https://chat.example.com/hooks/victor\n    secret_file: victor-hook.key": f"command: [{home}/does, tell]",
             "victor_": f"{name}_",
         }

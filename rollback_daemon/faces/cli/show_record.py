@@ -113,6 +113,7 @@ def _written(event: Event) -> str:
     return f"{', '.join(event['fields']).replace('_', ' ') or 'nothing new'} in the report of {event['incident']}{complete}: {_why(event)}"
 
 
+_CAME_TO = {"pass": "passed", "fail": "did not pass", "unknown": "could not tell"}
 _TOLD: dict[str, Callable[[Event], str]] = {
     "postmortem": _written,
     "told": lambda one: f"{one['alertmanager']} took {', '.join(alert['alertname'] for alert in one['alerts'])}",
@@ -156,6 +157,15 @@ _TOLD: dict[str, Callable[[Event], str]] = {
         + (f", try {one['try']}" if one["try"] > 1 else "")
         + (f"; missed before it: {len(one['missed'])}" if one.get("missed") else "")
         + f": {one['why']}"
+    ),
+    "verifying": lambda one: f"once more: {one['why']}",
+    "checked": lambda one: f"{one['step']} {_CAME_TO[one['outcome']]} in {one['seconds']} s" + (f": {one['error']}" if one["error"] else ""),
+    "verified": lambda one: f"by {one['way'] or 'flags'}, in {one['steps']} steps",
+    "unverified": lambda one: f"{one['why']}; next: {one['next']}",
+    "hooked": lambda one: (
+        f"{one['hook']} was told of {one['on']}" + (f", after {one['attempts']} tries" if one["attempts"] > 1 else "")
+        if not one["error"]
+        else f"{one['hook']} could not be told of {one['on']}: {one['error']}"
     ),
     "backed_up": lambda one: f"{one['backup']}: {one['why']}",
     "decided": lambda one: f"{one['decision']} at {one['stage']}: {one['why']}",
