@@ -12,7 +12,7 @@ from rollback_daemon.rules.duties import Command, HttpCheck
 
 @dataclass(frozen=True, slots=True)
 class LogScan:
-    """A pattern (`re`) that must appear in no line that was written to the file since the transition."""
+    """A regular expression that must appear in no line that was written to the file since the transition."""
 
     path: str
     without: str

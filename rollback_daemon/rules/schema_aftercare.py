@@ -3,10 +3,10 @@
 Lives here: keys and their types. Must not live here: what needs two keys to be told (`build_aftercare`), the ladder (`schema`).
 """
 
-import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
+import regex
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from rollback_daemon.rules.aftercare import HOOK_EVENTS
@@ -16,8 +16,8 @@ from rollback_daemon.schema import CommandPart, Duration, EnvName, EnvValue, Int
 
 def _pattern(text: str) -> str:
     try:
-        pattern = re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
+        pattern = regex.compile(text)
+    except (regex.error, OverflowError, RecursionError) as error:
         raise ValueError(f'"{text}" is no regular expression: {error}') from None
     if pattern.search(""):
         raise ValueError(f'"{text}" is found in every line, even in an empty one; write what must not appear')

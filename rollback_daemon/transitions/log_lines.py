@@ -3,20 +3,25 @@
 Lives here: cutting blocks into lines, matching one of them, showing it. Must not live here: where the blocks come from (`log_scan`).
 """
 
-import re
 from collections.abc import Generator, Iterable, Iterator
+
+import regex
 
 _LONGEST = 32 * 1024  # bytes of a line that are looked at together
 _OVERLAP = 4 * 1024  # what two such pieces have in common; a wider match across them is not seen
+_PATIENCE = 2.0  # seconds that a pattern may take for a line
 _SHOWN = 300  # characters of a line that are worth showing
 _BEFORE = 100  # of these, before the match
 
 
-def match(pattern: re.Pattern[str], text: str, begin: int, half: int) -> re.Match[str] | None:
-    """A match that does not end within the first `half` characters."""
+def match(pattern: regex.Pattern[str], text: str, begin: int, half: int) -> regex.Match[str] | None:
+    """A match that does not end within the first `half` characters. Raises TimeoutError for a pattern that comes to no end.
+
+    Nothing else has to wait for it meanwhile: that is why the patterns are not those of the standard library, which keep every thread waiting.
+    """
     if not half:
-        return pattern.search(text, begin)
-    return next((found for found in pattern.finditer(text, begin) if found.end() > half), None)
+        return pattern.search(text, begin, concurrent=True, timeout=_PATIENCE)
+    return next((found for found in pattern.finditer(text, begin, concurrent=True, timeout=_PATIENCE) if found.end() > half), None)
 
 
 def pieces(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:

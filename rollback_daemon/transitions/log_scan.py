@@ -6,13 +6,14 @@ written cannot be found, the answer is "could not tell". A file of any size and 
 """
 
 import os
-import re
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
+
+import regex
 
 from rollback_daemon.transitions.log_files import PACKED, UNREADABLE, Candidate, NotALog, candidates, opened, unpacked
 from rollback_daemon.transitions.log_lines import match, pieces, shown
@@ -61,7 +62,7 @@ def scan(path: str, without: str, since: Mark, stop: threading.Event) -> Scanned
     """
     if since.trouble:
         return Scanned(unknown=since.trouble)
-    pattern = re.compile(without)
+    pattern = regex.compile(without)
     for _ in range(_TRIES):
         try:
             with ExitStack() as files:
@@ -86,7 +87,7 @@ class _Scan:
         self._troubles: list[str] = []
         self._recognised: set[Place] = set()
 
-    def run(self, pattern: re.Pattern[str]) -> Scanned:
+    def run(self, pattern: regex.Pattern[str]) -> Scanned:
         listed = self._listed()
         opened_files = [*filter(None, map(self._opened, self._new(listed.values())))]
         if _names(self._listed()) != _names(listed):
@@ -156,7 +157,7 @@ class _Scan:
         self._recognised.add(found[0])
         return found
 
-    def _search(self, part: _Part, pattern: re.Pattern[str]) -> tuple[str, int]:
+    def _search(self, part: _Part, pattern: regex.Pattern[str]) -> tuple[str, int]:
         """The first line in which the pattern appears, and how many bytes were looked at."""
         counter = [0]
         half = len(part.half.replace(b"\0", b"").decode(errors="replace"))
@@ -167,6 +168,8 @@ class _Scan:
                 half = 0
                 if found is not None:
                     return shown(text, found.start()), counter[0]
+        except TimeoutError:
+            self._troubles.append(f'the pattern comes to no end on a line of "{part.candidate.path}"; write a simpler one')
         except UNREADABLE as error:
             self._troubles.append(f'"{part.candidate.path}" cannot be read: {why(error)}')
         return "", counter[0]

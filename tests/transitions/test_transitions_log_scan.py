@@ -11,6 +11,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -567,3 +568,26 @@ def test_what_it_opens_it_closes(marked: Log) -> None:
         marked.scan()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert stat.S_ISREG(marked.path.stat().st_mode)
+
+
+def test_a_pattern_that_comes_to_no_end_is_not_waited_for_by_anybody(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    log.touch()
+    since = mark(str(log))
+    log.write_text("a" * 60 + "b\n")
+    beats: list[float] = []
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(0.01):
+            beats.append(time.monotonic())
+
+    heart = threading.Thread(target=beat)
+    heart.start()
+    try:
+        found = scan(str(log), "(a|aa)+$", since, threading.Event())
+    finally:
+        over.set()
+        heart.join()
+    assert "comes to no end" in found.unknown
+    assert max(later - earlier for earlier, later in pairwise(beats)) < 1
