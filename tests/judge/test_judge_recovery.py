@@ -1,6 +1,8 @@
 """What follows a rollback, as timetables: its verification, the ways back one after the other, and when there were too many."""
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,10 +11,11 @@ from rollback_daemon.durations import parse_duration
 from rollback_daemon.judge.aftermath import Verification
 from rollback_daemon.judge.transitions import Event
 from rollback_daemon.rules.aftercare import Aftercare, AtMost, Recovery, Way, WayKind
-from rollback_daemon.rules.duties import Command
+from rollback_daemon.rules.duties import Command, Rehearsing
 from rollback_daemon.rules.model import Rollout
+from rollback_daemon.signals.observation import Value
 from tests.judge.timetable import play
-from tests.judge.world import World, degrade, flags_of, gate, intents, rollout, trigger
+from tests.judge.world import START, World, degrade, flags_of, gate, intents, rollout, trigger
 
 ERRORS = trigger("Errors", above=1)
 CALM = gate("Calm", "load", below=5)
@@ -187,6 +190,54 @@ def test_a_further_breach_goes_down_in_the_middle_of_a_verification_and_begins_i
     assert len({body["incident"] for body in bodies(world, Event.CHECKED)}) == 1
 
 
+def test_gates_that_passed_before_a_further_rollback_prove_nothing_about_it() -> None:
+    play(
+        cared(recovery("30s")),
+        """
+        0s       | errors 0, load 1 | ready at half
+        15s      | errors 2         | rollback to canary
+        16s      | step pass        |
+        30s..45s |                  |
+        60s      |                  | rollback to baseline
+        61s      | step pass        |
+        75s..90s |                  |
+        105s     |                  | verified
+        """,
+        at="half",
+    )
+
+
+def test_what_is_seen_to_fail_weighs_more_than_what_is_not_seen() -> None:
+    world = play(
+        cared(recovery("30s", "1m"), parts=(ERRORS, CALM, gate("Other", "other", below=5))),
+        """
+        0s       | errors 0, load 1, other 1 | ready at half
+        15s      | errors 2, load 9          | rollback to canary
+        16s      | step pass                 |
+        30s..75s | errors 0, other nothing   |
+        90s      |                           | unverified
+        """,
+        at="half",
+    )
+    assert [(body["unknown"], "Calm" in body["why"]) for body in bodies(world, Event.UNVERIFIED)] == [(False, True)]
+
+
+def test_a_rollout_that_is_only_observed_by_now_takes_no_further_way_back() -> None:
+    rules = cared(SMOKE, ways=(then("baseline", "1m"),))
+    world = play(rules, "0s | errors 0, load 1 |\n15s | errors 2 | rollback to canary\n16s | errors 0, step fail | unverified\n30s | |", at="half")
+    before = intents(world)
+    world.edit(replace(rules, enforce=False))
+    for seconds in range(45, 150, 15):
+        world.evaluate({"errors": Value({(): 0.0}), "load": Value({(): 1.0})}, START + timedelta(seconds=seconds))
+    assert intents(world) == before
+
+
+def test_a_rehearsed_rollback_is_no_incident() -> None:
+    practised = replace(cared(SMOKE), rehearsal=Rehearsing(None, (SMOKE,)))
+    world = play(practised, "0s | errors 0, load 1 |\n1s | rehearse |\n15s | |\n16s | steps pass |\n30s | | ready at half", at="half")
+    assert (world.state.aftermath.incident, world.state.aftermath.last, world.state.aftermath.verifying) == ("", None, False)
+
+
 def test_an_incident_ends_with_resume_and_the_next_rollback_begins_another() -> None:
     world = play(
         cared(SMOKE),
@@ -324,6 +375,21 @@ def test_where_one_of_two_triggers_does_not_say_until_when_a_person_ends_it() ->
     play(
         rollout(SLOW, plain, more={"MODE": "full", "THEME": "rich"}),
         "0s | latency 9 | degrade\n15s | latency 0 |\n5m | | blocked by degraded\n301s | restore | ",
+    )
+
+
+def test_the_longest_time_of_those_who_asked_for_a_lesser_service_counts() -> None:
+    plain = trigger("Plain", "latency", above=5, action=degrade("3m", THEME="plain"))
+    play(
+        rollout(SLOW, plain, more={"MODE": "full", "THEME": "rich"}),
+        "0s | latency 9 | degrade\n15s | latency 0 |\n3m | | drift none\n195s | | restore",
+    )
+
+
+def test_time_that_nobody_looked_does_not_end_a_lesser_service() -> None:
+    play(
+        rollout(SLOW, more={"MODE": "full"}),
+        "0s | latency 2 | degrade\n15s | latency 0 |\n16s | stop |\n3m | start |\n225s | | drift none\n240s | | restore",
     )
 
 
