@@ -101,7 +101,7 @@ def test_a_warning_opens_a_ticket_and_changes_no_flag(guarded: VictorStand, aler
     [escalated] = guarded.wait(lambda: [one for one in guarded.get("/history?limit=10000", name) if one["event"] == "escalated"], "the first level")
     assert (escalated["alert"], escalated["level"]) == (alert, "ticket")
     assert fired(guarded, name) == {alert}
-    assert (guarded.get("", name)["phase"], guarded.flags_at(name)) == ("soaking", flags_of("true"))
+    assert (guarded.get("", name)["stage"], guarded.flags_at(name)) == ("enabled", flags_of("true"))
 
 
 def test_nothing_happens_on_the_healthy_side_of_each_limit(guarded: VictorStand) -> None:
