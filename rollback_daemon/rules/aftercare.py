@@ -3,6 +3,7 @@
 Lives here: nouns. Must not live here: the ladder (`model`), when any of it is due (the judge), how it is done (`transitions`, `hooks`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -125,9 +126,12 @@ class FollowUps:
 
 @dataclass(frozen=True, slots=True)
 class Aftercare:
-    """All of it. `postmortem`: whoever resumes after a rollback must have completed its report."""
+    """All of it. `only_at`: by their number, the steps of `verify` that are asked for at some stages only, and those stages. `postmortem`: whoever
+    resumes after a rollback must have completed its report.
+    """
 
     verify: tuple[Proof, ...] = ()
+    only_at: Mapping[int, frozenset[str]] = field(default_factory=dict)
     ways: tuple[Way, ...] = (Way(),)
     cooldown: timedelta = timedelta()
     max_rollbacks: AtMost | None = None
@@ -135,6 +139,10 @@ class Aftercare:
     escalation: Escalation = field(default_factory=Escalation)
     hooks: tuple[Hook, ...] = ()
     follow_ups: FollowUps | None = None
+
+    def proofs(self, stage: str) -> tuple[Proof, ...]:
+        """The steps that verify a rollback which ends at that stage."""
+        return tuple(step for number, step in enumerate(self.verify) if number not in self.only_at or stage in self.only_at[number])
 
     @property
     def verified(self) -> bool:
