@@ -12,7 +12,7 @@ import structlog
 
 from rollback_daemon import __version__
 from rollback_daemon.clock import Clock
-from rollback_daemon.errors import IllegalTransition, JournalUnavailable
+from rollback_daemon.errors import JournalUnavailable
 from rollback_daemon.journal.journal import Journal
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.machine import recorded
@@ -49,8 +49,9 @@ class Chronicle:
         for record in records:
             try:
                 found = recorded(found, Event(record.kind), record.body, record.at)
-            except (IllegalTransition, ValueError, KeyError) as error:
-                self.say.error("a record of the journal does not follow from those before it and is passed over", seq=record.seq, error=str(error))
+            except Exception as error:  # noqa: BLE001 (one altered record must not leave every rollout unguarded)
+                what = "a record of the journal does not follow from those before it and is passed over"
+                self.say.error(what, seq=record.seq, error=str(error) or type(error).__name__)
         return found
 
     def put(self, rollout: Rollout, happened: Happened, now: datetime, opened: Open | None, *, must: bool = False) -> None:

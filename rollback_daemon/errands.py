@@ -128,7 +128,8 @@ class Errands:
 
 def _ran(step: Command | HttpCheck, environment: Mapping[str, str], stop: threading.Event) -> dict[str, Any]:
     ran, name = run_step(step, environment, stop), describe(step)
-    told = {"check": name, "outcome": Outcome.FAIL if ran.error else Outcome.PASS, "evidence": ran.error or f"{name} passed"}
+    failed = f"{name}: {ran.error}" if isinstance(step, HttpCheck) else ran.error
+    told = {"check": name, "outcome": Outcome.FAIL if ran.error else Outcome.PASS, "evidence": failed if ran.error else f"{name} passed"}
     return {**told, "output": ran.output[-_KEPT:], "seconds": round(ran.seconds, 3)}
 
 

@@ -25,6 +25,7 @@ from rollback_daemon.flags import settling
 from rollback_daemon.flags.notice import FileNotice
 from rollback_daemon.flags.store import FlagStore
 from rollback_daemon.flags.stores import open_store
+from rollback_daemon.hooks.courier import Backlog
 from rollback_daemon.hooks.outbox import Outbox
 from rollback_daemon.incident_notes import IncidentNotes
 from rollback_daemon.journal.journal import Journal
@@ -60,6 +61,7 @@ class Guard:
         self._sources: Sources | None = None
         self._alertmanagers: Alertmanagers | None = None
         self._schedule = Schedule(clock)
+        self._unseen: set[timedelta] = set()  # the intervals whose first cycle has not ended
         self._changing = threading.RLock()  # one at a time: load, start, close
         self._notice = FileNotice(self._files_changed, structlog.get_logger().warning)
         self._again = threading.Timer(0, lambda: None)  # the next look at files that may be half written
@@ -79,6 +81,10 @@ class Guard:
         except KeyError:
             known = ", ".join(self._watches)
             raise OperationRefused(f'there is no rollout "{name}"; known: {known}') from None
+
+    def hooks_behind(self, name: str) -> list[tuple[str, Backlog]]:
+        """The hooks of that rollout that have not been told all there is to tell, with what waits for each."""
+        return self._outbox.behind(name)
 
     @property
     def configuration(self) -> Configuration:
@@ -220,7 +226,10 @@ class Guard:
             structlog.get_logger().error("the journal cannot be read or written; going on with what can be known", error=str(error))
         self._outbox.follow([watch.rollout for watch in self.watches])
         for watch in watches:
-            watch.recall(remembered.get(watch.rollout.name), stopped)
+            try:
+                watch.recall(remembered.get(watch.rollout.name), stopped)
+            except Exception:  # noqa: BLE001 (what is wrong with one rollout must not leave the others unguarded; it is logged with its place)
+                structlog.get_logger().exception("a rollout could not be taken up where it was", rollout=watch.rollout.name)
         for watch in self.watches:
             watch.tell_rules()
             watch.recount(lambda name: self.person(name).roles)
@@ -250,12 +259,13 @@ class Guard:
         assert self._sources is not None  # noqa: S101 (load connects before it groups)
         by_interval = sorted(self._watches.values(), key=lambda watch: watch.rollout.interval)
         return [
-            Cycle(interval, tuple(group), self._sources, self.journal, self._clock, self.metrics, self._after)
+            Cycle(interval, tuple(group), self._sources, self.journal, self._clock, self.metrics, self._cycled)
             for interval, group in groupby(by_interval, key=lambda watch: watch.rollout.interval)
         ]
 
     def _begin(self) -> None:
         """Look at once and from then on, and between the cycles whenever a flag file changes."""
+        self._unseen = {cycle.interval for cycle in self._cycles}
         self._schedule.start(self._cycles)
         self._notice.watch([watch.rollout.flags.path for watch in self.watches])
 
@@ -271,6 +281,13 @@ class Guard:
             self._again = threading.Timer(settling.SECONDS, self._files_changed, [unsettled])
             self._again.daemon = True
             self._again.start()
+
+    def _cycled(self, watches: Sequence[Watch], interval: timedelta) -> None:
+        """After each cycle. Hooks have to wait for the first one of every group: what they do must not come before a rollback."""
+        self._unseen.discard(interval)
+        if not self._unseen:
+            self._outbox.begin()
+        self._after(watches, interval)
 
     def _after(self, watches: Sequence[Watch], interval: timedelta) -> None:
         """After each cycle: tell the Alertmanagers everything that is active, of all groups, and let the hooks go on."""

@@ -17,6 +17,7 @@ from rollback_daemon.clock import Clock
 from rollback_daemon.governance.around import plotted, together, wanted, windows
 from rollback_daemon.governance.incident_records import find
 from rollback_daemon.journal.journal import Journal
+from rollback_daemon.judge.escalation import Escalations
 from rollback_daemon.judge.state import Happened, State
 from rollback_daemon.judge.transitions import Event, Kind
 from rollback_daemon.rules.model import Rollout
@@ -52,7 +53,7 @@ class IncidentNotes:
         """`watch` gives the watch of a rollout by its name, `prometheus` whom to ask at the moment."""
         self._watch, self._journal, self._clock, self._prometheus = watch, journal, clock, prometheus
         self._todo: queue.Queue[Callable[[], None] | None] = queue.Queue(_WAITING)
-        self._told: dict[str, tuple[str, set[tuple[str, str]]]] = {}  # by rollout: its incident, and who took what
+        self._told: dict[str, tuple[str, set[tuple[str, str]]]] = {}  # by rollout: its incident or what leads to one, and who took what
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -131,17 +132,23 @@ class IncidentNotes:
             by_rollout.setdefault(labels["rollout"], []).append(labels)
         for name, mine in by_rollout.items():
             watch = self._watch(name)
-            incident = watch.state.aftermath.incident if watch else ""
-            if watch is None or not incident:
-                continue
-            known = self._known(name, incident)
-            fresh = {
-                labels.get("alertname", ""): labels.get("severity", "") for labels in mine if (labels.get("alertname", ""), alertmanager) not in known
-            }
-            if fresh and len(known) < _MOST_TOLD:
-                known |= {(alert, alertmanager) for alert in fresh}
-                told = [{"alertname": alert, "severity": severity} for alert, severity in sorted(fresh.items())]
-                self._put(watch, Happened(Event.TOLD, {"incident": incident, "alerts": told, "alertmanager": alertmanager}))
+            if watch is not None:
+                self._tell_of(name, watch, alertmanager, mine)
+
+    def _tell_of(self, name: str, watch: Noted, alertmanager: str, alerts: Sequence[Mapping[str, str]]) -> None:
+        """Those of an incident; before one, those of triggers that escalate or have a rollback announced: that is how it is going to begin."""
+        incident, leading = watch.state.aftermath.incident, watch.state.escalations
+        about, names = incident or _begun(leading), leading.triggers.keys()
+        mine = [one for one in alerts if incident or names & {one.get("alertname"), one.get("trigger")}]
+        if not about or not mine:
+            return
+        known = self._known(name, about)
+        fresh = {_facts(one) for one in mine if (one.get("alertname", ""), alertmanager) not in known}
+        if fresh and len(known) < _MOST_TOLD:
+            known |= {(alert, alertmanager) for alert, *_ in fresh}
+            told = [_alert(*one) for one in sorted(fresh)]
+            body = {"incident": incident, "alerts": told, "alertmanager": alertmanager}
+            self._put(watch, Happened(Event.TOLD, body if incident else {**body, "before": about}))
 
     def _put(self, watch: Noted, happened: Happened) -> None:
         """On record, but not in the middle of a transition: a rollback must not wait for the disk because of a note."""
@@ -150,13 +157,27 @@ class IncidentNotes:
             time.sleep(0.02)
         watch.happen(happened)
 
-    def _known(self, name: str, incident: str) -> set[tuple[str, str]]:
-        """Who has taken what of this incident; after a restart the journal knows."""
-        if name not in self._told or self._told[name][0] != incident:
+    def _known(self, name: str, about: str) -> set[tuple[str, str]]:
+        """Who has taken what of this incident, or of what leads to one; after a restart the journal knows."""
+        if name not in self._told or self._told[name][0] != about:
             bodies = (one.body for one in self._journal.records(name, kinds=[Event.TOLD], limit=_MOST_TOLD, newest_first=True))
-            known = {(alert["alertname"], body["alertmanager"]) for body in bodies if body.get("incident") == incident for alert in body["alerts"]}
-            self._told[name] = incident, known
+            mine = (body for body in bodies if (body.get("incident") or body.get("before")) == about)
+            self._told[name] = about, {(alert["alertname"], body["alertmanager"]) for body in mine for alert in body["alerts"]}
         return self._told[name][1]
+
+
+def _begun(known: Escalations) -> str:
+    """Since when triggers escalate, or have a rollback announced, which tells that time from every other such time; "" outside of one."""
+    begun = [at for one in known.triggers.values() for at in (*(level.at for level in one.levels), *([one.announced.at] if one.announced else []))]
+    return min(begun).isoformat() if begun else ""
+
+
+def _facts(labels: Mapping[str, str]) -> tuple[str, str, str]:
+    return labels.get("alertname", ""), labels.get("severity", ""), labels.get("trigger", "")
+
+
+def _alert(name: str, severity: str, trigger: str) -> dict[str, str]:
+    return {"alertname": name, "severity": severity, **({"trigger": trigger} if trigger else {})}
 
 
 def _is_end(event: Event, body: Mapping[str, Any]) -> bool:

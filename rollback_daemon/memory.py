@@ -13,7 +13,7 @@ from typing import ClassVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from rollback_daemon.judge.drift import Drift
-from rollback_daemon.judge.state import State
+from rollback_daemon.judge.state import State, Waited
 from rollback_daemon.judge.tenure import Tenure
 from rollback_daemon.judge.trigger import TriggerState
 
@@ -28,8 +28,8 @@ class _Remembered:
     drift: Drift
     drift_since: datetime | None = None
     tenure: Tenure = field(default_factory=Tenure)
-    recovering_since: datetime | None = None
-    eased_since: datetime | None = None
+    waited: Waited = field(default_factory=Waited)
+    eased: timedelta | None = None
     failing: frozenset[str] = frozenset()
 
 
@@ -47,8 +47,8 @@ def dump(state: State) -> str:
         state.drift,
         state.drift_since,
         state.tenure,
-        state.recovering_since,
-        state.eased_since,
+        state.waited,
+        state.eased,
         state.failing,
     )
     return _ADAPTER.dump_json(remembered).decode()
@@ -72,7 +72,7 @@ def load(text: str | None, recorded: State, stopped: datetime | None) -> State:
         drift=kept.drift,
         drift_since=kept.drift_since,
         tenure=kept.tenure,
-        recovering_since=kept.recovering_since,
-        eased_since=kept.eased_since,
+        waited=kept.waited,
+        eased=kept.eased,
         failing=kept.failing,
     )

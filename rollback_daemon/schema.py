@@ -3,7 +3,10 @@
 pydantic works at the edge only. Each type knows its own mistakes, with the remedy, and how it looks in a JSON Schema for editors.
 """
 
+import itertools
+import json
 import re
+import shlex
 from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -15,6 +18,9 @@ from rollback_daemon.durations import parse_duration, parse_quantity
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _QUORUM = re.compile(r"([0-9]{1,6}) of ([0-9]{1,6})")
+_PLAIN = re.compile(r"-{0,2}[A-Za-z./][A-Za-z0-9_./=+-]*")  # what YAML takes for text without quotes, and a person would not quote
+_OF_SHELLS = frozenset("|&;<>()")
+_WIDEST = 60  # characters of what somebody wrote in a sentence
 
 
 class Part(BaseModel):
@@ -124,6 +130,33 @@ def _quorum(value: Any) -> tuple[int, int]:
     return parse_quorum(value)
 
 
+def _program(value: Any) -> Any:
+    """A list passes; a line as for a shell is told how the program alone would be written."""
+    if not isinstance(value, str):
+        return value
+    shown = value if len(value) <= _WIDEST else f"{value[: _WIDEST - 3]}..."
+    words = _words(value)
+    written = f", write [{', '.join(map(_flow, words))}]" if words else ""
+    raise ValueError(f'must be a list, not "{shown}"; there is no shell{written}')
+
+
+def _words(line: str) -> list[str]:
+    """The first command of a shell line, up to a pipe, a redirection or whatever else only a shell understands."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    try:
+        words = list(lexer)
+    except ValueError:  # a quote that does not end
+        return []
+    known = list(itertools.takewhile(lambda word: not set(word) <= _OF_SHELLS, words))
+    redirected = len(known) < len(words) and words[len(known)][0] in "<>" and known and known[-1].isdigit()  # 2>&1
+    return known[:-1] if redirected else known
+
+
+def _flow(word: str) -> str:
+    return word if _PLAIN.fullmatch(word) else json.dumps(word, ensure_ascii=False)
+
+
 def _shown(value: Any) -> str:
     if value is None:
         return "nothing"
@@ -150,9 +183,13 @@ Share = Annotated[float, BeforeValidator(_share), WithJsonSchema({"type": ["numb
 Proportion = Annotated[float, BeforeValidator(_proportion), WithJsonSchema({"type": ["number", "string"], "examples": ["99%", 0.99]})]
 
 
+Program = Annotated[list[Text], BeforeValidator(_program), Field(min_length=1)]
+
+
 class CommandPart(Part):
     """A program to run: a list of arguments, never a shell line."""
 
-    command: list[Text] = Field(min_length=1)
+    model_config = ConfigDict(json_schema_extra={"examples": [{"command": ["./smoke.sh", "--fast"]}]})
+    command: Program
     timeout: Interval = timedelta(seconds=60)
     env: dict[EnvName, EnvValue] = {}

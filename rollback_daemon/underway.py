@@ -22,6 +22,7 @@ from rollback_daemon.rules.model import Rollout
 from rollback_daemon.transitions.execute import Execution, Orders, Overtaken, Patience
 from rollback_daemon.transitions.steps import describe, run_step
 
+_GRACE = 0.1  # seconds that an overtaken transition gets before its successor writes flags
 _LOOK = 0.05  # seconds between looks for the evaluation that a rehearsal waits for
 
 
@@ -109,10 +110,14 @@ class UnderWay:
         return target is not None and equals(target, flags)
 
     def _carry_out(self, before: threading.Thread | None, opened: Open, orders: Orders, again: bool) -> None:  # noqa: FBT001 (a thread's target)
+        def wait() -> None:
+            if before is not None and before is not threading.current_thread():
+                before.join()
+
         if before is not None and before is not threading.current_thread():
-            before.join()
+            before.join(_GRACE)  # its program may take longer to end; it writes no flag any more
         record = functools.partial(self._record, opened)
-        error = Execution(self._host.ladder, self._host.store, opened, record, self._clock, self._patience).run(orders, again=again)
+        error = Execution(self._host.ladder, self._host.store, opened, record, self._clock, self._patience, wait).run(orders, again=again)
         if error is not None and opened.kind is Kind.ROLLBACK:
             self._give_up(opened, error)
         elif error is not None:
@@ -149,7 +154,11 @@ class UnderWay:
             why = f"the way back by {opened.way_kind} could not be taken: {error}"
             body = {"id": opened.id, "kind": opened.kind, "from": opened.origin, "to": position.stage, "why": why, "code": Code.UNVERIFIED}
             ladder = self._host.ladder
-            self._host.happen(Happened(Event.ABANDONED, {**body, **recovery.beyond(ladder, position, opened.way, unknown=False)}))
+            if opened.restores:  # a person's wish, and no way back: nothing else follows from it
+                following: dict[str, object] = {"unknown": False, "final": True, "next": "a person"}
+            else:
+                following = recovery.beyond(ladder, position, self._host.state.aftermath.tried, unknown=False)
+            self._host.happen(Happened(Event.ABANDONED, {**body, **following}))
             for happened in recovery.further(ladder, self._host.state, self._clock.now()):
                 self._host.happen(happened)
                 self.start()

@@ -9,11 +9,13 @@ import time
 from datetime import datetime
 from typing import Protocol
 
+import structlog
+
 from rollback_daemon.clock import Clock
 from rollback_daemon.errors import FlagError
 from rollback_daemon.flags.store import FlagStore, same
 from rollback_daemon.judge import recovery
-from rollback_daemon.judge.aftermath import READ_BACK, Aftermath, proof
+from rollback_daemon.judge.aftermath import READ_BACK, Aftermath, is_current, proof, proofs
 from rollback_daemon.judge.reasons import Outcome
 from rollback_daemon.judge.state import Happened, State
 from rollback_daemon.rules.aftercare import LogScan, Recovery
@@ -60,10 +62,14 @@ class Verifying:
             self._thread = threading.Thread(target=self._go_on, args=(owed, self._stop), name=name, daemon=True)
             self._thread.start()
 
-    def close(self, patience: float) -> None:
-        """End the step that is running; the next start runs it again."""
+    def drain(self) -> None:
+        """End the step that is running, and begin no other."""
         self._closed = True
         self._stop.set()
+
+    def close(self, patience: float) -> None:
+        """The same, and wait for it; the next start runs it again."""
+        self.drain()
         thread = self._thread
         if thread is not None:
             thread.join(patience)
@@ -79,19 +85,26 @@ class Verifying:
                     self._of = None
                     return
                 environment = self._environment(known)
-            marks = {path: Mark.of(body) for path, body in known.marks.items()}
-            ran = self._read_back() if isinstance(step, str) else run_step(step, environment, stop, marks)
+            name = step if isinstance(step, str) else describe(step)
+            try:
+                ran = self._read_back() if isinstance(step, str) else self._run(step, known, environment, stop)
+            except Exception as error:  # noqa: BLE001 (whatever it is: a verification must come to an end)
+                structlog.get_logger().exception("a step of a verification could not be run", rollout=self._host.ladder.name, step=name)
+                ran = Ran(f"{type(error).__name__}, which is a defect of rollbackd; report it", "", 0.0, unknown=True)
             with self._host.lock:
                 if stop.is_set() or self._of != run:
                     return
-                self._tell(known, step if isinstance(step, str) else describe(step), ran)
+                self._tell(known, name, ran)
+
+    def _run(self, step: "Command | HttpCheck | LogScan", known: Aftermath, environment: dict[str, str], stop: threading.Event) -> Ran:
+        return run_step(step, environment, stop, {path: Mark.of(body) for path, body in known.marks.items()})
 
     def _next(self) -> "str | Command | HttpCheck | LogScan | None":
         """The step that is to be run now: the name of the first, which has no rule; None where the judge tells it."""
-        ladder, known = self._host.ladder, self._host.state.aftermath
-        if not known.verifying or known.passed > len(ladder.aftercare.verify):
+        ladder, known, position = self._host.ladder, self._host.state.aftermath, self._host.state.position
+        if position is None or not known.verifying or not is_current(ladder, position, known) or known.passed > len(proofs(ladder, position)):
             return None
-        step = proof(ladder, known)
+        step = proof(ladder, position, known)
         return READ_BACK if step is None else None if isinstance(step, Recovery) else step
 
     def _environment(self, known: Aftermath) -> dict[str, str]:

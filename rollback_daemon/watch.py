@@ -66,6 +66,7 @@ class Watch:
         self._under_way = UnderWay(self, clock, patience)
         self._errands = Errands(self)
         self._verifying = Verifying(self, clock)
+        self._drained = False  # nothing is begun any more
 
     @property
     def state(self) -> State:
@@ -201,6 +202,8 @@ class Watch:
         """Let the transition under way end after the step it is in."""
         self._under_way.drain()
         self._errands.drain()
+        self._verifying.drain()
+        self._drained = True
 
     def close(self, patience: float) -> None:
         """Wait until the transition under way has finished the step it is in, for at most `patience` seconds; the next start goes on with it."""
@@ -232,7 +235,7 @@ class Watch:
         """One event, and the transition that it intends, if it does. Raises as `happen` does."""
         with self.lock:
             self.happen(happened, must=must, now=now)
-            if happened.event is Event.INTENDED:
+            if happened.event is Event.INTENDED and not self._drained:
                 self._under_way.start()
 
     def remember_now(self) -> None:

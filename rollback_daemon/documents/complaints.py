@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
 from rollback_daemon.documents.yaml_nodes import Step, Trail
@@ -34,6 +35,7 @@ _SENTENCES = {
     "too_long": "must have at most {max_length} entries",
     "string_too_short": "must not be empty",
 }
+_FORMS = {"model_type", "model_attributes_type", "dict_type"}
 _WITHOUT_VALUE = {"too_short", "too_long", "string_too_short"}
 
 
@@ -75,7 +77,7 @@ def _complaint(schema: type[BaseModel], value: Any, detail: Any) -> Complaint:
         return Complaint(trail, f'unknown key "{key}"; {did_you_mean(key, known)}', at_key=True, meant=_closest(key, known) or "")
     if kind == "missing":
         return Complaint(trail, f'"{trail[-1]}" is missing; it must be given', missing=True)
-    return Complaint(trail, _sentence(kind, detail))
+    return Complaint(trail, _sentence(kind, detail) + (_form(schema, loc) if kind in _FORMS else ""))
 
 
 def spoken(detail: Any) -> str:
@@ -142,12 +144,24 @@ def _json_schema(schema: type[BaseModel]) -> dict[str, Any]:
 
 
 def _known_keys(schema: type[BaseModel], loc: Iterable[Step]) -> set[str]:
-    """The keys that the schema knows at a location, by walking its JSON Schema."""
+    """The keys that the schema knows at a location."""
+    return {name for member in _at(schema, loc) for name in member.get("properties", {})}
+
+
+def _form(schema: type[BaseModel], loc: Iterable[Step]) -> str:
+    """How the mapping at a location looks, if the schema has an example of it."""
+    examples = (one for member in _at(schema, loc) for one in member.get("examples", ()))
+    example = next((one for one in examples if isinstance(one, dict)), None)
+    return f"; write for instance {yaml.safe_dump(example, default_flow_style=True, sort_keys=False, width=200).strip()}" if example else ""
+
+
+def _at(schema: type[BaseModel], loc: Iterable[Step]) -> list[dict[str, Any]]:
+    """The parts of the JSON Schema that are about a location."""
     root = _json_schema(schema)
     here: list[dict[str, Any]] = [root]
     for step in loc:
         here = [after for one in here for after in _children(root, one, step)] or here
-    return {name for one in here for member in _members(root, one) for name in member.get("properties", {})}
+    return [member for one in here for member in _members(root, one)]
 
 
 def _members(root: dict[str, Any], part: dict[str, Any]) -> Iterator[dict[str, Any]]:

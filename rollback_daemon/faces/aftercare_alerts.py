@@ -8,28 +8,45 @@ from datetime import UTC, datetime
 
 from rollback_daemon.durations import format_duration
 from rollback_daemon.faces.rollout_alert import Finding, RolloutAlert
-from rollback_daemon.judge import following_up
+from rollback_daemon.judge import following_up, recovery
 from rollback_daemon.judge.aftermath import Verification
 from rollback_daemon.judge.escalation import clock
 from rollback_daemon.judge.follow_ups import Decision, Outcome
 from rollback_daemon.judge.state import Judgement, State
-from rollback_daemon.judge.transitions import Phase
 from rollback_daemon.rules.model import Rollout
 
 
 def _unverified(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:
-    known = state.aftermath
-    if known.outcome not in {Verification.UNVERIFIED, Verification.FAILED}:
+    """From the first verification that does not pass, through every further way back, until one does or a person resumes."""
+    known, position = state.aftermath, state.position
+    if not known.unverified or position is None:
         return None
-    last = "and there is no other way back" if known.outcome is Verification.FAILED else "could not be told" if known.unknown else ""
-    summary = f"the rollback of {rollout.name} could not be verified" + (f": it {last}" if known.unknown else f", {last}" if last else "")
-    text = f"{known.why}. Look at it by hand; then verify it again, or resume it with a reason."
-    return Finding(_since(known.ended, judgement), known.why, summary, text)
+    last = ""
+    if known.outcome is Verification.FAILED:
+        last = ", and there is no other way back"
+    elif known.unknown:
+        last = ": a step could not tell"
+    summary = f"the rollback of {rollout.name} could not be verified{last}"
+    text = f"{known.unverified}. {_what_follows(rollout, state)}"
+    return Finding(_since(known.ended or known.last, judgement), known.unverified, summary, text)
+
+
+def _what_follows(rollout: Rollout, state: State) -> str:
+    position, coming = state.position, recovery.pending(rollout, state)
+    by_hand = "look at it by hand, then verify it again, or resume it with a reason"
+    if position and position.open:
+        return f"Another way back is being taken now ({position.open.way_kind} to {position.open.target})."
+    if state.aftermath.verifying:
+        return "It is being verified again."
+    if coming is None:
+        return f"Nothing more follows by itself: {by_hand}."
+    stop = f"`rollbackd cancel {rollout.name} --reason ...` stops that"
+    return f"The next way back, {coming.way}, is taken at {clock(coming.at)}; {stop}. Else {by_hand}."
 
 
 def _frozen(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:
     position = state.position
-    if position is None or position.phase is not Phase.FROZEN:
+    if position is None or not position.frozen:
         return None
     text = f"{position.why}. Nothing is promoted until somebody resumes it with a reason, which re-arms it."
     return Finding(_since(position.since, judgement), position.why, f"{rollout.name} is frozen: it was rolled back too often", text)
@@ -49,14 +66,16 @@ def _follow_up_failed(rollout: Rollout, state: State, judgement: Judgement) -> F
     again = f" The next look is at {coming[1].astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC." if coming else ""
     tries = f", {failed.tries} times now" if failed.tries > 1 else ""
     summary = f"{name} could not be told" if unsure else f"{name} did not pass"
-    return Finding(failed.since, failed.why, summary, f"{failed.why}{tries}.{again}", "warning" if unsure else "")
+    since = following_up.failing_since(record) or failed.since
+    return Finding(since, failed.why, summary, f"{failed.why}{tries}.{again}", "warning" if unsure else "")
 
 
 def _decision_due(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:  # noqa: ARG001 (the shape of a finder)
     last = following_up.decision_due(rollout, state.followed_up)
     if last is None:
         return None
-    value = f"the follow-up after {format_duration(last.after)}: {last.outcome}"
+    tries = f" in all of {last.tries} tries" if last.failing and last.tries > 1 else ""
+    value = f"the follow-up after {format_duration(last.after)}: {last.outcome}{tries}"
     text = f"{value}. Say what follows with `rollbackd decide {rollout.name} {'|'.join(Decision)} --reason ...`; this alert ends with that."
     return Finding(last.since, value, f"{rollout.name} has had its last follow-up: keep it, clean it up, or tune it", text)
 

@@ -14,6 +14,7 @@ from rollback_daemon.durations import format_duration, format_number
 from rollback_daemon.faces.aftercare_alerts import AFTERCARE_ALERTS
 from rollback_daemon.faces.rollout_alert import Finding, RolloutAlert
 from rollback_daemon.flags.store import FlagValue
+from rollback_daemon.judge import relief
 from rollback_daemon.judge.act import sentence
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.escalating import climbs, level_names
@@ -22,6 +23,7 @@ from rollback_daemon.judge.reasons import Code
 from rollback_daemon.judge.state import Judgement, State, TriggerJudgement
 from rollback_daemon.judge.transitions import Kind, Phase
 from rollback_daemon.judge.trigger import Active
+from rollback_daemon.rules.aftercare import WayKind
 from rollback_daemon.rules.model import Rollout, Trigger
 from rollback_daemon.rules.templates import render
 
@@ -117,18 +119,23 @@ def _of_rollout(rollout: Rollout, state: State, judgement: Judgement) -> Iterato
 
 
 def _rolled_back(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:  # noqa: ARG001 (the shape of a finder)
-    position = state.position
-    if position is None or position.phase not in {Phase.ROLLED_BACK, Phase.FROZEN} or position.rehearsing or position.code in _OWN_ALERTS:
+    position, known = state.position, state.aftermath
+    if position is None or position.rehearsing or (known.cause or position.code) in _OWN_ALERTS:
         return None
+    if position.phase not in {Phase.ROLLED_BACK, Phase.FROZEN} and not (position.open and position.open.code == Code.UNVERIFIED):
+        return None  # while another way back is taken, it still is one that was rolled back
     way = f'from "{position.origin}" to "{position.stage}"' if position.origin else f'to "{position.stage}"'
     text = f"{position.why}{_asked(position)}. It is not promoted again until somebody resumes it with a reason."
-    return Finding(position.since or position.entered, position.why, f"{rollout.name} was rolled back {way}", text)
+    since = (known.last if known.tried else position.since) or position.entered
+    return Finding(since, position.why, f"{rollout.name} was rolled back {way}", text)
 
 
 def _rollback_failed(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:  # noqa: ARG001 (the shape of a finder)
     position = state.position
     opened = position.open if position else None
     if position is None or opened is None or opened.kind is not Kind.ROLLBACK or not (opened.failure or position.phase is Phase.FAILED):
+        return None
+    if opened.way_kind != WayKind.FLAGS:  # its flags are set; that another way back fails is told by RolloutUnverified
         return None
     when = f"at {opened.next_try.astimezone(UTC):%H:%M:%S} UTC" if opened.next_try else "in a moment"
     summary = f'{rollout.name} could not be rolled back from "{opened.origin}" to "{opened.target}"'
@@ -167,7 +174,11 @@ def _degraded(rollout: Rollout, state: State, judgement: Judgement) -> Finding |
     if position is None or not position.degraded:
         return None
     flags = ", ".join(f"{key} is {_show(value)}" for key, value in sorted(position.degraded.items()))
-    text = f"{flags}, whatever its stage says. It stays so, and is not promoted, until somebody restores it with a reason."
+    left = relief.left(rollout, state)
+    until = "somebody restores it with a reason"
+    if left is not None:
+        until = f"{', '.join(position.degraded_by)} was clear for long enough ({format_duration(left)} more), or {until}"
+    text = f"{flags}, whatever its stage says. It stays so, and is not promoted, until {until}."
     return Finding(position.open.at if position.open else judgement.at, flags, f"{rollout.name} is degraded: {flags}", text)
 
 

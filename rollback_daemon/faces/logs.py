@@ -216,7 +216,7 @@ def _plain(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
 
 def _text(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        value = "; ".join(map(str, value))
+        value = "; ".join(str(_text(one)) for one in value)
     if isinstance(value, (dict, bool)):
-        value = json.dumps(value, default=str)
+        value = json.dumps(value, default=str, ensure_ascii=False)
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], value) if isinstance(value, str) else value

@@ -9,7 +9,7 @@ from textwrap import shorten
 from typing import Any
 
 from rollback_daemon.durations import format_coarse, format_duration, format_number
-from rollback_daemon.faces.views_aftercare import after_completion, aftercare, trouble
+from rollback_daemon.faces.views_aftercare import after_completion, after_rollback, aftercare, trouble
 from rollback_daemon.journal.journal import Record
 from rollback_daemon.judge import postmortem, readiness
 from rollback_daemon.judge.act import sentence
@@ -21,7 +21,7 @@ from rollback_daemon.judge.state import GateJudgement, TriggerJudgement
 from rollback_daemon.judge.transitions import Event, Phase
 from rollback_daemon.judge.trigger import Active, TriggerPhase
 from rollback_daemon.rules.measures import Condition
-from rollback_daemon.rules.model import Stage
+from rollback_daemon.rules.model import ActionKind, Stage
 from rollback_daemon.rules.reading import Health, Reading, Verdict
 from rollback_daemon.signals.observation import Labels, NoData, Value, show_labels
 from rollback_daemon.watch import Watch
@@ -62,6 +62,7 @@ def explanation(watch: Watch) -> dict[str, Any]:
     return {
         **summary(watch),
         "file": rollout.file,
+        "runbook_url": rollout.runbook_url,
         "rules_sha256": rollout.digest,
         "interval": format_duration(rollout.interval),
         "flags": {"store": rollout.flags.store, "place": watch.place, **_flags(watch)},
@@ -120,7 +121,7 @@ def _line(one: readiness.Line) -> dict[str, Any]:
 
 def what_next(watch: Watch) -> str:
     """What comes next, and who has to move."""
-    return "; ".join([*_trouble(watch), _next(watch)])
+    return "; ".join(filter(None, [*_trouble(watch), after_rollback(watch), _next(watch)]))
 
 
 def _trouble(watch: Watch) -> Iterator[str]:
@@ -307,7 +308,7 @@ def _changes(one: TriggerJudgement, now: datetime) -> Iterator[str]:
     if one.state.health is not Health.OK:
         yield f"cannot tell ({one.state.why or 'no data'}); phases stay as they are until it can"
     acted = sorted({active.acted_in.split("@")[0] for active in one.state.active if active.acted_in})
-    if acted:
+    if acted and trigger.action.kind is not ActionKind.ALERT:
         yield f"has acted at {', '.join(acted)}"
     elif not one.armed:
         yield "takes no action at this stage"

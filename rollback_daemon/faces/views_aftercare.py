@@ -3,16 +3,24 @@
 Lives here: the shape of that part of an explanation. Must not live here: the rest of it (`views`), terminals, decisions.
 """
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
-from rollback_daemon.durations import format_duration
-from rollback_daemon.judge import following_up
+from rollback_daemon.clock import SystemClock
+from rollback_daemon.durations import format_coarse, format_duration
+from rollback_daemon.hooks.courier import Backlog
+from rollback_daemon.judge import following_up, recovery
+from rollback_daemon.judge.aftermath import READ_BACK, is_current, proof, proofs
 from rollback_daemon.judge.escalating import coming
-from rollback_daemon.judge.escalation import Escalated, Said, clock
+from rollback_daemon.judge.escalation import Announced, Escalated, Said, clock
 from rollback_daemon.judge.follow_ups import Decision
+from rollback_daemon.judge.reasons import Code
+from rollback_daemon.rules.aftercare import Recovery
+from rollback_daemon.transitions.steps import describe
 from rollback_daemon.watch import Watch
+
+_CLOCK = SystemClock()
 
 
 def aftercare(watch: Watch) -> dict[str, Any]:
@@ -26,23 +34,62 @@ def aftercare(watch: Watch) -> dict[str, Any]:
 
 def _aftermath(watch: Watch) -> dict[str, Any] | None:
     """The incident that is open, and how far its verification is; None without one."""
-    known, ways = watch.state.aftermath, watch.rollout.aftercare.ways
-    if not known.incident:
+    rollout, state, position = watch.rollout, watch.state, watch.state.position
+    known, ways = state.aftermath, watch.rollout.aftercare.ways
+    if not known.incident or position is None:
         return None
-    outcome = "verifying" if known.verifying else str(known.outcome or "not asked for")
+    coming = recovery.pending(rollout, state)
     return {
         "incident": known.incident,
         "began": _time(known.began),
         "transition": known.transition,
         "way": str(ways[known.way]) if known.way < len(ways) else "",
-        "verification": outcome,
+        "verification": _verification(watch),
         "passed": known.passed,
-        "of": 1 + len(watch.rollout.aftercare.verify) if known.owed else 0,
+        "of": 1 + len(proofs(rollout, position)) if known.owed else 0,
+        "step": _step(watch),
         "unknown": known.unknown,
-        "why": known.why,
+        "why": known.why or known.unverified,
         "ended": _time(known.ended),
+        "next": {"way": str(coming.way), "at": _time(coming.at)} if coming else None,
+        "stopped": known.stopped,
         "postmortem": known.postmortem,
     }
+
+
+def _verification(watch: Watch) -> str:
+    """How it stands, in a word or two."""
+    known, position = watch.state.aftermath, watch.state.position
+    if known.verifying:
+        return "verifying"
+    if position and position.open:
+        return "another way back is being taken" if position.open.code == Code.UNVERIFIED else "being rolled back"
+    return str(known.outcome or "not asked for")
+
+
+def _step(watch: Watch) -> str:
+    """The step that a verification is at, and for how long it has seen what it waits for."""
+    known, position, rollout, waited = watch.state.aftermath, watch.state.position, watch.rollout, watch.state.waited
+    if position is None or not known.verifying or not is_current(rollout, position, known) or known.passed > len(proofs(rollout, position)):
+        return ""
+    step = proof(rollout, position, known)
+    if step is None:
+        return READ_BACK
+    if not isinstance(step, Recovery):
+        return describe(step)
+    passing = f"passing for {format_coarse(waited.passed)}" if waited.passed is not None else "not passing now"
+    return f"{recovery.describe(step)}: {passing}, watched for {format_coarse(waited.watched)} of at most {format_duration(step.within)}"
+
+
+def after_rollback(watch: Watch) -> str:
+    """What follows by itself, in a line; "" where nothing does."""
+    one = _aftermath(watch)
+    if one is None or one["verification"] in {"not asked for", "verified", "being rolled back"}:
+        return ""
+    if one["verification"] == "verifying":
+        return f"VERIFYING: {one['passed']} of {one['of']} steps passed, at {one['step']}"
+    coming = f"; {one['next']['way']} follows at {one['next']['at'][11:19]}Z" if one["next"] else ""
+    return f"{one['verification'].upper()}: {one['why']}{coming}"
 
 
 def _follow_ups(watch: Watch) -> dict[str, Any] | None:
@@ -69,6 +116,22 @@ def _follow_ups(watch: Watch) -> dict[str, Any] | None:
         "decision_due": following_up.decision_due(watch.rollout, record) is not None,
         "decision": {"decision": record.decision, "by": record.by, "why": record.why} if record.decision else None,
     }
+
+
+def hooks_behind(found: Iterable[tuple[str, Backlog]]) -> list[dict[str, Any]]:
+    """The hooks that have not been told all there is to tell: how many events wait, since when, and how the last try ended."""
+    return [
+        {
+            "hook": name,
+            "waiting": backlog.waiting,
+            "since": _time(backlog.first.at),
+            "on": backlog.first.event,
+            "attempts": backlog.attempts,
+            "error": backlog.error,
+            "output": backlog.output,
+        }
+        for name, backlog in found
+    ]
 
 
 def after_completion(watch: Watch) -> str:
@@ -111,13 +174,17 @@ def _escalated(watch: Watch, alert: str, one: Escalated) -> dict[str, Any]:
         "levels": [{"level": level.name, "since": _time(level.at)} for level in one.levels],
         "why": one.why,
         "acknowledged": _said(one.acknowledged),
-        "rollback": {"to": one.announced.to, "due": _time(one.announced.due), "why": one.announced.why, "since": _time(one.announced.at)}
-        if one.announced
-        else None,
+        "rollback": _announced(one.announced) if one.announced else None,
         "cancelled": _said(one.cancelled),
         "next": _time(coming(watch.rollout, judged, one)) if judged else None,
         "unseen": (judged.state.why or "no data") if judged and judged.state.unknown_since else "",
     }
+
+
+def _announced(one: Announced) -> dict[str, Any]:
+    """A rollback that will be; `left`: how much time there is to cancel it."""
+    left = format_coarse(max(one.due - _CLOCK.now(), timedelta()))
+    return {"to": one.to, "due": _time(one.due), "left": left, "why": one.why, "since": _time(one.at)}
 
 
 def _said(one: Said | None) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rollback_daemon.durations import format_number
 from rollback_daemon.governance.entries import Entry, entry, sentences
-from rollback_daemon.governance.incident_words import lasted
+from rollback_daemon.governance.incident_words import clock, lasted
 from rollback_daemon.journal.journal import Record
 from rollback_daemon.judge.postmortem import FIELDS
 from rollback_daemon.judge.transitions import Event, Kind
@@ -151,11 +151,16 @@ def _acknowledged(body: Body) -> Line:
 
 
 def _scheduled(body: Body) -> Line:
-    return WARN, f"rollback to {body.get('to') or 'the previous stage'} announced for {body.get('due') or body.get('at', '')}", _why(body)
+    return WARN, f"rollback to {body.get('to') or 'the previous stage'} announced for {clock(body.get('due'))}", _why(body)
 
 
 def _cancelled(body: Body) -> Line:
-    return PLAIN, f"the announced rollback was cancelled by {body.get('by', '')}", _why(body)
+    what = "the next way back was stopped" if body.get("incident") else "the announced rollback was cancelled"
+    return PLAIN, f"{what} by {body.get('by', '')}", _why(body)
+
+
+def _verifying(body: Body) -> Line:
+    return PLAIN, f"verification begins again, asked for by {body.get('by', '')}", _why(body)
 
 
 def _eased(body: Body) -> Line:
@@ -183,7 +188,7 @@ def _refused(body: Body) -> Line:
 
 
 def _held(body: Body) -> Line:
-    return PLAIN, "the way up was stopped", _why(body)
+    return PLAIN, " ".join(["the way up was stopped", *_by(body)]), _why(body)
 
 
 def _resumed(body: Body) -> Line:
@@ -197,8 +202,10 @@ def _told(body: Body) -> Line:
 
 def _hooked(body: Body) -> Line:
     failed = str(body.get("error") or "")
-    name, of = body.get("hook", body.get("name", "")), body.get("of", body.get("on", body.get("event", "")))
-    return WARN if failed else PLAIN, f"hook {name} on {of}: {failed or 'taken'}", []
+    what = f"hook {body.get('hook', '')} on {body.get('on', '')}"
+    if not failed:
+        return PLAIN, f"{what}: taken", []
+    return WARN, f"{what} failed: {failed}{'; it is tried again' if body.get('retrying') else ''}", _output(body)
 
 
 def _postmortem(body: Body) -> Line:
@@ -230,6 +237,7 @@ _LINES: dict[str, Callable[[Body], Line]] = {
     Event.ACKNOWLEDGED: _acknowledged,
     Event.SCHEDULED: _scheduled,
     Event.CANCELLED: _cancelled,
+    Event.VERIFYING: _verifying,
     Event.EASED: _eased,
     Event.DRIFT: _drift,
     Event.GATE: _gate,

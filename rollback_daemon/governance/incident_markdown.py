@@ -38,6 +38,7 @@ def _headline(report: Mapping[str, Any]) -> Iterator[str]:
     way = f"{text(report['from'])} -> {text(report['exposure']['stage_after'])}"
     yield f"**{way}: {text(outcome(report))}**; {state}. Began {clock(report['began'])}. Cause: {text(cause(report))}."
     yield f"Owner: {text(report['owner'])}." if report["owner"] else ""
+    yield f"Runbook: {text(report['runbook_url'])}" if report["runbook_url"] else ""
     yield from ["", *(f"- {text(said)}" for said in report["why"]), ""]
     if report["why_unverified"]:
         yield from [f"**Not verified**: {text(report['why_unverified'])}", ""]
@@ -62,12 +63,12 @@ def _people(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _figures(report: Mapping[str, Any]) -> Iterator[str]:
     times, exposed = report["times"], report["exposure"]
-    since = "First breach" if times["breached"] else "Decision"
+    since, begun = ("First breach", "breach") if times["breached"] else ("Decision", "decision")
     breached = f"; breached for {lasted(exposed['seconds_breached'])}" if exposed["seconds_breached"] is not None else ""
     rows = [
-        [f"{since} to flags read back", lasted(times["breach_to_flags"])],
+        [f"{since} to flags read back", lasted(times[f"{begun}_to_flags"])],
         ["Due to flags read back", lasted(times["due_to_flags"])],
-        [f"{since} to verified", lasted(times["breach_to_verified"])],
+        [f"{since} to verified", lasted(times[f"{begun}_to_verified"])],
         ["Exposed", f"{share(exposed['before'])} -> {share(exposed['after'])}"],
         ["For how long", f"{lasted(exposed['seconds'])} at {text(exposed['stage_before'])}{breached}"],
         ["Open for", lasted(times["open"])],
@@ -98,13 +99,18 @@ def _rollbacks(report: Mapping[str, Any]) -> Iterator[str]:
         took = f" in {lasted(one['seconds'])}" if one["seconds"] is not None else ""
         yield from [f"### {text(one['from'])} -> {text(one['to'])}{back}: {text(one['outcome'])}{took}", ""]
         yield from (f"- try that failed, {clock(tried['at'])}: {text(tried['error'])}" for tried in one["failures"])
-        if one["verified"]:
-            yield from [
-                "",
-                f"**{text(one['verified']['outcome'])}** {clock(one['verified']['at'])}. {text(one['verified']['why'] or '')}".rstrip(" -"),
-                "",
-            ]
-        yield from table(["Record", "Ended", "Step", "Took", "Outcome", "Why", "Output"], map(_step, one["steps"]))
+        yield from _verification(one)
+        for again in one["again"]:
+            yield from [f"#### Verified again, asked for by {texts(again['why'] or [again['by']])}", ""]
+            yield from _verification(again)
+
+
+def _verification(one: Entry) -> Iterator[str]:
+    """How one went: what it came to, and its steps."""
+    if one["verified"]:
+        why = text(one["verified"]["why"] or "")
+        yield from ["", f"**{text(one['verified']['outcome'])}** {clock(one['verified']['at'])}. {why}".rstrip(" -"), ""]
+    yield from table(["Record", "Ended", "Step", "Took", "Outcome", "Why", "Output"], map(_step, one["steps"]))
 
 
 def _step(one: Entry) -> list[str]:

@@ -29,7 +29,6 @@ def incident_report(
     """
     exposures = {stage["stage"]: stage["exposure"] for stage in explained["stages"]}
     rollbacks = _rollbacks(one, records, exposures)
-    verified = next((made["verified"]["at"] for made in reversed(rollbacks) if made["verified"] and made["verified"]["outcome"] == "verified"), None)
     told = list(timeline(one.all))
     return {
         **outline(one),
@@ -38,8 +37,9 @@ def incident_report(
         "at": moment(at),
         "why": sentences(one.opening.body.get("why")),
         "by": one.opening.body.get("by", ""),
+        "by_escalation": one.by_escalation,
         "ended_by": {"event": one.ending.kind, **_said_by(one.ending)} if one.ending else None,
-        "times": _times(one, rollbacks, verified, at),
+        "times": _times(one, rollbacks, at),
         "exposure": _exposure(one, rollbacks, exposures, at),
         "flags": _flags(rollbacks),
         "transitions": rollbacks,
@@ -72,21 +72,33 @@ def _rollbacks(one: Incident, records: Iterable[Record], exposures: Mapping[str,
     mine = {intent.body["id"]: intent for intent in one.rollbacks}
     made = [dict(move) for move in moves.descents if move.get("id") in mine]
     for move in made:
-        move.update(way=mine[move["id"]].body.get("way", 0), steps=[], verified=None)
-        for record in one.of_kind(Event.CHECKED, Event.VERIFIED, Event.UNVERIFIED):
+        move.update(way=mine[move["id"]].body.get("way", 0), steps=[], verified=None, again=[])
+        for record in one.of_kind(Event.VERIFYING, Event.CHECKED, Event.VERIFIED, Event.UNVERIFIED):
             if record.body.get("id") == move["id"]:
                 _verify(move, record)
     return made
 
 
 def _verify(move: Entry, record: Record) -> None:
+    """One more record of the verification of a rollback; what follows when it is begun again says nothing about the way back itself."""
     body = record.body
+    if record.kind == Event.VERIFYING:
+        move["again"].append(entry(record, by=body.get("by", ""), why=sentences(body.get("why")), steps=[], verified=None))
+        return
+    under_way = move["again"][-1] if move["again"] else move
     if record.kind == Event.CHECKED:
         why = body.get("why") or body.get("error") or ""
-        move["steps"].append(entry(record, **{name: body.get(name) for name in _STEP}, why=why))
+        under_way["steps"].append(entry(record, **{name: body.get(name) for name in _STEP}, why=why))
     else:
         outcome = "verified" if record.kind == Event.VERIFIED else "failed" if body.get("final") else "unverified"
-        move["verified"] = entry(record, outcome=outcome, why=body.get("why", ""))
+        under_way["verified"] = entry(record, outcome=outcome, why=body.get("why", ""))
+
+
+def _verified_at(rollbacks: Iterable[Entry]) -> str | None:
+    """When the last rollback was verified for the first time: how often somebody has looked again since then changes no figure."""
+    last = next((made for made in reversed(list(rollbacks)) if made["outcome"] == "done"), None)
+    ends = [one["verified"] for one in (last, *last["again"]) if one["verified"]] if last else []
+    return next((end["at"] for end in ends if end["outcome"] == "verified"), None)
 
 
 def breached(one: Incident) -> datetime | None:
@@ -96,27 +108,29 @@ def breached(one: Incident) -> datetime | None:
     return min((datetime.fromisoformat(text) for text in [*found, *([due] if due else [])]), default=None)
 
 
-def _times(one: Incident, rollbacks: list[Entry], verified: str | None, at: datetime) -> dict[str, Any]:
-    """The moments that count, and the seconds between them. `due` is when a trigger had held for its `for`."""
+def _times(one: Incident, rollbacks: list[Entry], at: datetime) -> dict[str, Any]:
+    """The moments that count, and the seconds between them; None for what did not happen. `due` is when a trigger had held for its `for`."""
     first, due = breached(one), one.opening.body.get("breached_at")
-    flags = next((move["ended"]["at"] for move in rollbacks if move["outcome"] == "done"), None)
+    flags, verified = next((move["ended"]["at"] for move in rollbacks if move["outcome"] == "done"), None), _verified_at(rollbacks)
     end = one.ending.at if one.ending else at
-    since = moment(first) if first else moment(one.opening.at)
+    decided, since = moment(one.opening.at), moment(first) if first else None
     return {
-        "breached": moment(first) if first else None,
+        "breached": since,
         "due": moment(datetime.fromisoformat(due)) if due else None,
-        "decided": moment(one.opening.at),
+        "decided": decided,
         "flags": flags,
         "verified": verified,
         "breach_to_flags": _between(since, flags),
+        "decision_to_flags": _between(decided, flags),
         "due_to_flags": _between(moment(datetime.fromisoformat(due)), flags) if due else None,
         "breach_to_verified": _between(since, verified),
+        "decision_to_verified": _between(decided, verified),
         "open": seconds_between(one.opening.at, end),
     }
 
 
-def _between(start: str, end: str | None) -> float | None:
-    return seconds_between(datetime.fromisoformat(start), datetime.fromisoformat(end)) if end else None
+def _between(start: str | None, end: str | None) -> float | None:
+    return seconds_between(datetime.fromisoformat(start), datetime.fromisoformat(end)) if start and end else None
 
 
 def _exposure(one: Incident, rollbacks: list[Entry], exposures: Mapping[str, float], at: datetime) -> dict[str, Any]:
@@ -145,13 +159,14 @@ def _flags(rollbacks: Iterable[Entry]) -> list[Entry]:
 
 
 def _told(one: Incident) -> list[Entry]:
-    """Which Alertmanager took which alert, and when."""
-    found = []
+    """Which Alertmanager took which alert, and when it did so first."""
+    found: dict[tuple[str, ...], Entry] = {}
     for record in one.of_kind(Event.TOLD):
         for alert in record.body.get("alerts", []):
             facts = {"alertname": alert.get("alertname", ""), "severity": alert.get("severity", "")}
-            found.append(entry(record, **facts, alertmanager=record.body.get("alertmanager", "")))
-    return found
+            made = {**facts, "alertmanager": record.body.get("alertmanager", "")}
+            found.setdefault(tuple(map(str, made.values())), entry(record, **made))
+    return list(found.values())
 
 
 def _plotted(one: Incident) -> Entry | None:
@@ -165,17 +180,15 @@ def _plotted(one: Incident) -> Entry | None:
 def _postmortem(one: Incident) -> dict[str, Any]:
     """What people wrote: the newest of each field, all that was ever written, whether it is complete, and what is missing for that."""
     fields: dict[str, Entry] = {}
-    history, completed = [], None
+    history, completed = [], one.completed
     for record in one.of_kind(Event.POSTMORTEM):
         body = record.body
         written = {name: str(text) for name, text in body.get("fields", {}).items()}
         fields |= {name: entry(record, text=text, by=body.get("by", "")) for name, text in written.items()}
         history.append(entry(record, by=body.get("by", ""), why=body.get("why", ""), fields=written, complete=bool(body.get("complete"))))
-        if body.get("complete") and completed is None:
-            completed = entry(record, by=body.get("by", ""))
     return {
         "fields": {name: fields.get(name) for name in FIELDS},
         "missing": missing(fields),
-        "complete": completed,
+        "complete": entry(completed, by=completed.body.get("by", "")) if completed else None,
         "history": history,
     }

@@ -46,6 +46,8 @@ def tone(report: Mapping[str, Any]) -> str:
 def cause(report: Mapping[str, Any]) -> str:
     """What it was taken back for, in a few words."""
     named = ", ".join(report["triggers"])
+    if report["code"] == Code.ESCALATED and not report["by_escalation"]:
+        return f"it was announced, and not cancelled{': ' if named else ''}{named}"
     return f"{_CAUSES.get(report['code'], str(report['code']).replace('_', ' ') or 'not on record')}{': ' if named else ''}{named}"
 
 

@@ -5,7 +5,7 @@ Lives here: that choice. Must not live here: reading the journal, the report of 
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from rollback_daemon.journal.journal import Record
 from rollback_daemon.judge import aftermath
 from rollback_daemon.judge.aftermath import Aftermath
 from rollback_daemon.judge.postmortem import Paper
+from rollback_daemon.judge.reasons import Code
 from rollback_daemon.judge.transitions import Event, Kind
 
 LAST = "last"
@@ -26,7 +27,10 @@ OUTLINE = (
 )
 """The kinds of records that say which incidents there were; the other kinds fill them in."""
 _ABOUT = {Event.POSTMORTEM, Event.PLOTTED, Event.TOLD}  # name their incident, and may come after its end
-_BEFORE = {Event.ESCALATED, Event.ACKNOWLEDGED, Event.SCHEDULED, Event.CANCELLED, Event.DRIFT, Event.GATE, Event.SIGHT, Event.REFUSED}
+_BEFORE = {
+    *(Event.ESCALATED, Event.ACKNOWLEDGED, Event.SCHEDULED, Event.CANCELLED, Event.DRIFT, Event.GATE, Event.SIGHT, Event.REFUSED),
+    *(Event.HELD, Event.RESUMED, Event.HOOKED, Event.TOLD),
+}
 _MOST_BEFORE = 200
 
 
@@ -66,8 +70,22 @@ class Incident:
     @property
     def paper(self) -> Paper:
         """What people have written of it."""
-        bodies = [one.body for one in self.of_kind(Event.POSTMORTEM)]
-        return Paper(self.id, frozenset(name for body in bodies for name in body.get("fields", {})), any(body.get("complete") for body in bodies))
+        written = frozenset(name for one in self.of_kind(Event.POSTMORTEM) for name in one.body.get("fields", {}))
+        return Paper(self.id, written, self.completed is not None)
+
+    @property
+    def completed(self) -> Record | None:
+        """Who completed its report first, after the last rollback that a trigger or a person asked for: such a one leaves more to be said."""
+        since = max((one.seq for one in self.rollbacks if one.body.get("code") != Code.UNVERIFIED), default=0)
+        return next((one for one in self.of_kind(Event.POSTMORTEM) if one.body.get("complete") and one.seq > since), None)
+
+    @property
+    def by_escalation(self) -> bool:
+        """Whether the rollback that began it was announced because nobody had looked after a trigger, and not as what that trigger does."""
+        named = set(self.opening.body.get("triggers", []))
+        reached = [one for one in self.lead if one.kind == Event.ESCALATED and one.body.get("alert") in named]
+        announced = [one for one in self.lead if one.kind == Event.SCHEDULED and one.body.get("alert") in named]
+        return any(level.at < one.at for level in reached for one in announced if level.body.get("alert") == one.body.get("alert"))
 
 
 def is_rollback(record: Record) -> bool:
@@ -84,16 +102,19 @@ def incidents(records: Iterable[Record]) -> list[Incident]:
 
 
 def called(found: Iterable[Incident], rollout: str, identity: str) -> Incident:
-    """The incident with that id, or the `last` one. Raises OperationRefused where there is none."""
+    """The incident with that id, or with a part of it that no other has, or the `last` one. Raises OperationRefused where there is none."""
     known = list(found)
     if not known:
         raise OperationRefused(f'there is no incident "{identity}" in {rollout}: it was never rolled back')
     if identity == LAST:
         return known[-1]
-    for one in known:
-        if one.id == identity:
-            return one
-    raise OperationRefused(f'there is no incident "{identity}" in {rollout}; known: {", ".join(one.id for one in known[-5:])}')
+    meant = [one for one in known if one.id == identity] or [one for one in known if identity in one.id]
+    if len(meant) == 1:
+        return meant[0]
+    names = ", ".join(one.id for one in meant or known)
+    if meant:
+        raise OperationRefused(f'"{identity}" is a part of more than one incident of {rollout}; name one of: {names}')
+    raise OperationRefused(f'there is no incident "{identity}" in {rollout}; known: {names}')
 
 
 def outline(one: Incident) -> Entry:
@@ -172,7 +193,7 @@ class _Fold:
         named = set(record.body.get("triggers", []))
         runs = [one for (alert, _), run in self._active.items() if alert in named for one in run]
         since = min((one.at for one in runs), default=record.at)
-        told = [one for one in self._before if one.at >= since and one.body.get("alert", "") in {"", *named}]
+        told = [one for one in self._before if one.at >= since and _led_to(one, named, runs)]
         self._open.lead = sorted([*runs, *told], key=lambda one: one.seq)
         self.found.append(self._open)
 
@@ -186,12 +207,14 @@ class _Fold:
 
     def _file(self, record: Record) -> None:
         """What says itself which incident it is about; what else lies outside of any is kept for the next one."""
-        if record.kind in _ABOUT:
+        if record.kind in _ABOUT and record.body.get("incident"):
             for one in self.found:
                 if one.id == record.body.get("incident"):
                     (one.records if one is self._open else one.later).append(record)
             if self._open and self._aftermath.incident == self._open.id:
                 self._open.aftermath = self._aftermath
+        elif self._open:
+            self._open.records.append(record)
         elif record.kind in _BEFORE:
             self._before.append(record)
 
@@ -207,6 +230,16 @@ class _Fold:
             self._stage, self._entered = body["stage"], record.at
         elif record.kind == Event.DONE and body["kind"] in {Kind.PROMOTE, Kind.ROLLBACK}:
             self._stage, self._entered = body["to"], record.at
+
+
+def _led_to(record: Record, named: Collection[str], runs: Iterable[Record]) -> bool:
+    """Whether what happened before an incident, of which these triggers are the cause, belongs to it; `runs` are the triggers' own records."""
+    body = record.body
+    if record.kind == Event.TOLD:
+        return any(one.get("alertname") in named or one.get("trigger") in named for one in body.get("alerts", []))
+    if record.kind == Event.HOOKED:  # of what lies further back it may be the last of many tries
+        return bool(named) and body.get("of", 0) >= min((one.seq for one in runs), default=0)
+    return body.get("alert", "") in {"", *named}
 
 
 def _labels(body: Mapping[str, Any]) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """Before day one: whether everything that a rollout rests on is there. Nothing is changed, and nothing that guards is kept waiting.
 
 Lives here: what is asked, all at the same time, and the order of the findings. Must not live here: what an answer means (`sight_checks`,
-`file_checks`).
+`file_checks`, `program_checks`).
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 from rollback_daemon.config import Configuration
 from rollback_daemon.flags.store import FlagStore
 from rollback_daemon.flags.stores import open_store
-from rollback_daemon.governance import file_checks, sight_checks
+from rollback_daemon.governance import file_checks, program_checks, sight_checks
 from rollback_daemon.governance.finding import Finding, overall
 from rollback_daemon.http_client import HTTPClient
 from rollback_daemon.judge.position import Position
@@ -100,6 +100,7 @@ def findings(
         *file_checks.flags(rollout, position, store),
         file_checks.folder(flags),
         file_checks.own_backup(flags, now),
+        *program_checks.findings(rollout),
         *(file_checks.backups(one, now) for one in wanted.backups),
         *sight_checks.alert_rules(wanted.alert_rules, rules.result() if rules else ()),
         *sight_checks.alertmanagers(alertmanagers.result()),

@@ -4,6 +4,7 @@ Lives here: order, tries and pauses. Must not live here: one call (`delivery`), 
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,12 +20,16 @@ from rollback_daemon.hooks.events import Notice
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """The pauses between tries, in seconds, and how old an event may be for another try; `grace` is what a try gets when the daemon ends."""
+    """The pauses between tries, in seconds, and how old an event may be for another try; `grace` is what a try gets when the daemon ends.
+
+    `owed` is the longest pause before what the run before this one has left.
+    """
 
     first: float = 1.0
     longest: float = 300.0
     for_: timedelta = timedelta(hours=24)
     grace: float = 3.0
+    owed: float = 30.0
 
 
 PATIENCE = Patience()
@@ -39,6 +44,18 @@ class Delivered:
     sent: Sent
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What a hook has not been told yet: how many events, the first of them, and the last try of that which failed, in this run of the daemon."""
+
+    waiting: int
+    first: Notice
+    attempts: int = 0
+    error: str = ""
+    output: str = ""
+
+
+Tell = Callable[[Delivered], None]
 Call = Callable[[Notice, threading.Event], Sent]
 """One try, over soon after the event is set."""
 
@@ -46,12 +63,14 @@ Call = Callable[[Notice, threading.Event], Sent]
 class Courier:
     """One hook's deliveries. Thread-safe."""
 
-    def __init__(self, name: str, call: Call, ended: Callable[[Delivered], None], retried: Callable[[], None], clock: Clock, patience: Patience):
-        """`ended` and `retried` are told from the courier's own thread."""
+    def __init__(self, name: str, call: Call, ended: Tell, retried: Tell, clock: Clock, patience: Patience):
+        """`ended` and `retried` (after each try that failed and is followed by another) are told from the courier's own thread."""
         self._name, self._call, self._ended, self._retried, self._clock, self._patience = name, call, ended, retried, clock, patience
         self._lock = threading.Lock()
         self._queue: deque[Notice] = deque()
+        self._failing: Delivered | None = None  # the last try of the first in the queue, while it fails
         self._thread: threading.Thread | None = None
+        self._not_before = 0.0  # monotonic seconds
         self._drain, self._cut = threading.Event(), threading.Event()
 
     @property
@@ -60,9 +79,19 @@ class Courier:
         with self._lock:
             return next((one for one in self._queue if one.seq), None)
 
-    def tell(self, notice: Notice) -> None:
-        """Deliver this after what waits already. Does not wait for anything."""
+    @property
+    def backlog(self) -> Backlog | None:
+        """What is not delivered yet; None where nothing is."""
         with self._lock:
+            if not self._queue:
+                return None
+            waiting, first, failing = len(self._queue), self._queue[0], self._failing
+        return Backlog(waiting, first, failing.attempts, failing.sent.error, failing.sent.output) if failing else Backlog(waiting, first)
+
+    def tell(self, notice: Notice, pause: float = 0.0) -> None:
+        """Deliver this after what waits already, and after so many seconds. Does not wait for anything."""
+        with self._lock:
+            self._not_before = max(self._not_before, time.monotonic() + pause)
             self._queue.append(notice)
             if self._thread is None and not self._drain.is_set():
                 self._thread = threading.Thread(target=self._work, name=f"hook-{self._name}", daemon=True)
@@ -97,10 +126,14 @@ class Courier:
                 continue
             with self._lock:
                 self._queue.popleft()
-            try:
-                self._ended(delivered)
-            except Exception:  # noqa: BLE001 (what is wrong with the record of one delivery must not keep the next from being made)
-                structlog.get_logger().exception("the end of a delivery could not be put on record", hook=self._name)
+                self._failing = None
+            self._say(self._ended, delivered)
+
+    def _say(self, told: Tell, delivered: Delivered) -> None:
+        try:
+            told(delivered)
+        except Exception:  # noqa: BLE001 (what is wrong with the record of one delivery must not keep the next from being made)
+            structlog.get_logger().exception("what became of a delivery could not be put on record", hook=self._name)
 
     def _deliver(self, notice: Notice) -> Delivered | None:
         """Try until it is taken or given up; None when there is to be no further try now."""
@@ -113,6 +146,8 @@ class Courier:
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
         try:
+            if (pause := self._not_before - time.monotonic()) > 0:
+                self._pause(pause)
             sent: Sent = tries(self._try, notice)
         except _StoppedError:
             return None
@@ -129,10 +164,12 @@ class Courier:
         return sent
 
     def _failed(self, notice: Notice, state: RetryCallState) -> None:
-        self._retried()
-        if state.attempt_number == 1 and state.outcome:
-            error = state.outcome.result().error
-            structlog.get_logger().warning("a hook failed; it is tried again", rollout=notice.rollout, hook=self._name, on=notice.event, error=error)
+        if state.outcome is None:
+            return
+        failed = Delivered(notice, state.attempt_number, state.outcome.result())
+        with self._lock:
+            self._failing = failed
+        self._say(self._retried, failed)
 
     def _pause(self, seconds: float) -> None:
         if self._drain.wait(seconds):

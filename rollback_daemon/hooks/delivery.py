@@ -8,21 +8,25 @@ import binascii
 import hashlib
 import hmac
 import json
+import os
+import stat
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from rollback_daemon import __version__
 from rollback_daemon.rules.aftercare import Hook
 from rollback_daemon.rules.duties import Command
-from rollback_daemon.signals.fetch import Page, Posted, fetch, shown
+from rollback_daemon.signals.fetch import Page, Posted, fetch, host
 from rollback_daemon.transitions.hooks import run
 
 _KEPT = 1024  # bytes of output, or of an answer, that are worth keeping
+_LARGEST = 64 * 1024  # bytes of a secret file
+_SHORTEST = 8  # characters of a path; nothing shorter can be a key
 _NEVER = {400, 410, 413, 415, 422}
 """Answers that say of what was sent that it will not be taken, however often."""
 
@@ -95,21 +99,43 @@ def _post(hook: Hook, key: str, body: bytes, now: datetime, stop: threading.Even
     answer = fetch(hook.http, started + hook.timeout.total_seconds(), stop, posted=Posted(body, headers))
     seconds = time.monotonic() - started
     if not isinstance(answer, Page):
-        return Sent(f"{shown(hook.http)}: {answer.why}", "", seconds)
-    output = answer.body[:_KEPT].decode(errors="replace").strip()
+        return Sent(f"{host(hook.http)}: {answer.why}", "", seconds)
+    output = _without(hook.http, answer.body.decode(errors="replace"))[:_KEPT].strip()
     if 200 <= answer.status < 300:
         return Sent("", output, seconds)
-    return Sent(f"{shown(hook.http)} answered {answer.status}", output, seconds, final=answer.status in _NEVER)
+    return Sent(f"{host(hook.http)} answered {answer.status}", output, seconds, final=answer.status in _NEVER)
 
 
 def _read(file: str) -> list[bytes]:
     """What stands in the file now: a secret that was replaced needs no reload."""
     try:
-        return secrets_of(Path(file).read_text(encoding="utf-8"))
+        return secrets_of(_content(file).decode())
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8") from None
     except OSError as error:
         raise ValueError(f"cannot be read: {(error.strerror or 'no reason given').lower()}") from None
+
+
+def _content(file: str) -> bytes:
+    """Waits for nothing: a FIFO would keep whoever opens it, and with that the hook. Raises ValueError and OSError."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("is no regular file; write the secret into one")
+        content = os.read(descriptor, _LARGEST + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > _LARGEST:
+        raise ValueError("is larger than 64 KiB; a secret is a line")
+    return content
+
+
+def _without(url: str, answer: str) -> str:
+    """The answer, which goes on record, without what is secret of the address: some servers say what was asked."""
+    parts = urlsplit(url)
+    for secret in (parts.path + (f"?{parts.query}" if parts.query else ""), parts.query, parts.path.rstrip("/")):
+        answer = answer.replace(secret, "(path)") if len(secret) >= _SHORTEST else answer
+    return answer
 
 
 def _end(output: str) -> str:

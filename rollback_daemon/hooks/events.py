@@ -21,7 +21,7 @@ Last = Callable[[tuple[Event, ...]], Record | None]
 """The newest record of these kinds before the one that is looked at, of the same rollout."""
 
 _PLACES = (Event.ADOPTED, Event.DONE)
-_KEPT_BACK = {"flags", "before", "after", "spilled", "activations"}
+_KEPT_BACK = {"flags", "before", "after", "spilled", "activations", "logs"}
 _LONGEST, _MOST = 1024, 50  # characters of a text, and elements of a list, in what is told
 
 
@@ -88,7 +88,11 @@ def _notice(name: str, record: Record, last: Last) -> Notice:
 
 
 def _words(name: str, body: Mapping[str, Any]) -> str:
-    stays = name == "rolled_back" and body.get("from") == body.get("to")  # flags that somebody raised were taken back, or another way back was taken
+    stays = name == "rolled_back" and body.get("from") == body.get("to")  # flags that somebody raised were taken back
+    if name == "escalated" and body.get("number") == 1:
+        return "is at level {level}"
+    if name == "rollback_cancelled" and body.get("moot"):
+        return "will not be rolled back as announced: nobody cancelled it, it does not apply any more"
     return 'has the flags of "{to}" again' if stays else _SAID[name]
 
 
@@ -154,7 +158,15 @@ def _done(body: Mapping[str, Any], last: Last) -> tuple[str, ...]:
     kind = body["kind"]
     rehearsed = kind in {Kind.PROMOTE, Kind.ROLLBACK} and ("rehearsal" in intent or intent.get("code") == "rehearsal")
     names = {Kind.ROLLBACK: "rolled_back", Kind.PROMOTE: "promoted", Kind.DEGRADE: "degraded", Kind.RESTORE: "restored"}
-    return () if rehearsed else (names[Kind(kind)],)
+    return () if rehearsed or (kind == Kind.ROLLBACK and _is_once_more(body, last)) else (names[Kind(kind)],)
+
+
+def _is_once_more(body: Mapping[str, Any], last: Last) -> bool:
+    """Whether a rollback leaves the stage as it is, after one of the same incident: another way back, or flags that were raised meanwhile."""
+    if body.get("from") != body.get("to"):
+        return False
+    before = last((Event.DONE, Event.RESUMED))
+    return before is not None and before.kind == Event.DONE and before.body.get("kind") == Kind.ROLLBACK
 
 
 def _attempted(body: Mapping[str, Any], last: Last) -> tuple[str, ...]:
@@ -208,7 +220,7 @@ _NAMES: dict[Event, Names] = {
 }
 KINDS = frozenset(map(str, _NAMES))
 """The kinds of records that hooks can be told of. What tells of hooks themselves is not among them."""
-CONTEXT = frozenset({*_PLACES, Event.INTENDED, Event.ATTEMPTED})
+CONTEXT = frozenset({*_PLACES, Event.INTENDED, Event.ATTEMPTED, Event.RESUMED})
 """The kinds of records that are looked back for."""
 
 _SAID = {

@@ -26,7 +26,7 @@ class News:
         self._lock = threading.Lock()  # around what is astray
         self._astray: deque[Record] = deque(maxlen=_KEPT)
         self._unread: deque[Record] = deque(maxlen=_KEPT)
-        self._given: dict[str, None] = {}  # in their order, as a set is not
+        self._given: dict[tuple[str, str], None] = {}  # in their order, as a set is not
 
     @property
     def astray(self) -> bool:
@@ -85,11 +85,11 @@ class News:
 
     def is_new(self, record: Record) -> bool:
         """Whether it was not given yet: what was spilled comes a second time when the journal takes it."""
-        return identity(record.kind, record.at, record.body) not in self._given
+        return _known_by(record) not in self._given
 
     def given(self, record: Record) -> None:
         """Everybody was told of it who asked for it."""
-        self._given[identity(record.kind, record.at, record.body)] = None
+        self._given[_known_by(record)] = None
         if len(self._given) > 2 * _KEPT:
             del self._given[next(iter(self._given))]
 
@@ -102,3 +102,8 @@ class News:
                 if one.rollout == record.rollout and one.kind in kinds:
                     earlier.append(one)
         return earlier[-1] if earlier else None
+
+
+def _known_by(record: Record) -> tuple[str, str]:
+    """Two rollouts that are judged in one cycle have records of the same moment, and often with the same words."""
+    return record.rollout, identity(record.kind, record.at, record.body)

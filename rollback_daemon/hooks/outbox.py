@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ import structlog
 
 from rollback_daemon.clock import Clock
 from rollback_daemon.errors import JournalUnavailable
-from rollback_daemon.hooks.courier import PATIENCE, Courier, Delivered, Patience
+from rollback_daemon.hooks.courier import PATIENCE, Backlog, Courier, Delivered, Patience
 from rollback_daemon.hooks.delivery import Sent, deliver
 from rollback_daemon.hooks.events import Notice, notices, payload
 from rollback_daemon.hooks.news import News
@@ -32,6 +32,7 @@ from rollback_daemon.rules.model import Rollout
 DELIVERED, RETRIED, GIVEN_UP = OUTCOMES = ("delivered", "retried", "given_up")
 _BREATH = 0.05  # seconds after each reading: a cycle that puts many things on record is read once
 _AGAIN = 2.0  # seconds until a journal that could not be read is tried again
+_LATE = timedelta(seconds=5)  # a delivery that takes no longer is nothing to speak of
 _KILL = 2.5  # seconds for the process of a call to end when it is killed
 
 Put = Callable[[str, Happened], None]
@@ -64,6 +65,21 @@ def _name(one: tuple[Place, _Told]) -> str:
     return one[0][0]
 
 
+def _body(hook: str, delivered: Delivered) -> dict[str, Any]:
+    """What goes on record of a delivery, or of a try that failed."""
+    notice, sent = delivered.notice, delivered.sent
+    return {
+        "hook": hook,
+        "on": notice.event,
+        "of": notice.seq,
+        "key": notice.key(hook),
+        "attempts": delivered.attempts,
+        "error": sent.error,
+        "output": sent.output,
+        "seconds": round(sent.seconds, 3),
+    }
+
+
 class Outbox:
     """The hooks of every rollout. Thread-safe. Without hooks it does nothing and has no thread."""
 
@@ -80,6 +96,14 @@ class Outbox:
         self._wake, self._closing = threading.Event(), threading.Event()
         self._behind = False
         self._reader: threading.Thread | None = None
+        self._begun: datetime | None = None
+
+    def begin(self) -> None:
+        """From now on hooks are called: every rollout has been looked at in this run. A hook that ends the daemon must not come before that."""
+        if self._begun is None:
+            self._begun = self._clock.now()
+            with self._lock:
+                self._start_reading()
 
     def follow(self, rollouts: Sequence[Rollout]) -> None:
         """From now on the hooks of these rollouts are called, and no others. One that is new is told of what happens from here on."""
@@ -99,9 +123,7 @@ class Outbox:
                 self._place()
             except JournalUnavailable as error:
                 self._complain(error)
-            if self._hooks and self._reader is None and not self._closing.is_set():
-                self._reader = threading.Thread(target=self._read_on, name="hooks", daemon=True)
-                self._reader.start()
+            self._start_reading()
         self._wake.set()
 
     def happened(self, rollout: str, event: Event, body: Mapping[str, Any], at: datetime) -> None:
@@ -113,6 +135,12 @@ class Outbox:
         """To be called now and then: goes on where the journal could not be read or written before."""
         if self._behind or self._news.astray:
             self._wake.set()
+
+    def behind(self, rollout: str) -> list[tuple[str, Backlog]]:
+        """The rollout's hooks that fail, or have not been told for some seconds, by name, with what waits for each."""
+        found = [(one.hook.name, backlog) for one in self._of.get(rollout, ()) if (backlog := one.courier.backlog)]
+        late = self._clock.now() - _LATE
+        return [(name, backlog) for name, backlog in found if backlog.error or backlog.first.at <= late]
 
     def close(self) -> None:
         """Call nothing more. A call under way gets a few seconds, then it is killed; the next start makes it again."""
@@ -136,6 +164,11 @@ class Outbox:
             self._save(self._hooks)
 
     # reading
+
+    def _start_reading(self) -> None:
+        if self._hooks and self._begun and self._reader is None and not self._closing.is_set():
+            self._reader = threading.Thread(target=self._read_on, name="hooks", daemon=True)
+            self._reader.start()
 
     def _read_on(self) -> None:
         while not self._closing.is_set():
@@ -187,8 +220,13 @@ class Outbox:
             for notice in self._notices(record) if hooks else ():
                 for one in hooks:
                     if notice.event in one.hook.on:
-                        one.courier.tell(notice)
+                        one.courier.tell(notice, self._pause(notice))
             self._news.given(record)
+
+    def _pause(self, notice: Notice) -> float:
+        """Seconds. What is left of an earlier run may be what ended that: it waits for half as long again as it has waited, so runs get longer."""
+        waited = self._begun - notice.at if self._begun else timedelta(0)
+        return min(max(waited.total_seconds() / 2, 0.0), self._patience.owed)
 
     def _notices(self, record: Record) -> tuple[Notice, ...]:
         try:
@@ -200,7 +238,7 @@ class Outbox:
     # calling
 
     def _courier(self, place: Place) -> Courier:
-        rollout, hook = place
+        hook = place[1]
 
         def call(notice: Notice, stop: threading.Event) -> Sent:
             one = self._hooks.get(place)
@@ -209,29 +247,32 @@ class Outbox:
             now = self._clock.now()
             return deliver(one.hook, payload(notice, one.rollout, one.hook, self._external_url), now, stop)
 
-        def retried() -> None:
-            self._witness.hooked(rollout, hook, RETRIED)
+        def ended(delivered: Delivered) -> None:
+            self._ended(place, delivered)
 
-        return Courier(hook, call, lambda delivered: self._ended(place, delivered), retried, self._clock, self._patience)
+        def retried(failed: Delivered) -> None:
+            self._retried(place, failed)
+
+        return Courier(hook, call, ended, retried, self._clock, self._patience)
+
+    def _retried(self, place: Place, failed: Delivered) -> None:
+        """Of a delivery that is tried again and again, the first failure is on record, so that nobody has to wait a day to learn of it."""
+        rollout, hook = place
+        self._witness.hooked(rollout, hook, RETRIED)
+        if failed.attempts == 1:
+            facts = {"rollout": rollout, "hook": hook, "on": failed.notice.event, "error": failed.sent.error, "output": failed.sent.output}
+            structlog.get_logger().warning("a hook failed; it is tried again", **facts)
+            self._put(rollout, Happened(Event.HOOKED, {**_body(hook, failed), "retrying": True}))
 
     def _ended(self, place: Place, delivered: Delivered) -> None:
         """On record first, then the cursor: a kill in between makes the delivery once more, with its key."""
         rollout, hook = place
         notice, sent = delivered.notice, delivered.sent
         self._witness.hooked(rollout, hook, GIVEN_UP if sent.error else DELIVERED)
-        body = {
-            "hook": hook,
-            "on": notice.event,
-            "of": notice.seq,
-            "key": notice.key(hook),
-            "attempts": delivered.attempts,
-            "error": sent.error,
-            "output": sent.output,
-            "seconds": round(sent.seconds, 3),
-        }
         if sent.error:
-            structlog.get_logger().error("a hook was given up", rollout=rollout, hook=hook, on=notice.event, error=sent.error)
-        self._put(rollout, Happened(Event.HOOKED, body))
+            facts = {"rollout": rollout, "hook": hook, "on": notice.event, "error": sent.error, "output": sent.output}
+            structlog.get_logger().error("a hook was given up", **facts)
+        self._put(rollout, Happened(Event.HOOKED, _body(hook, delivered)))
         if place in self._hooks:
             self._save([place])
 

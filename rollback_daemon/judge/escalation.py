@@ -77,6 +77,8 @@ def fold(known: Escalations, event: Event, body: Mapping[str, Any], at: datetime
     if event is Event.INTENDED:
         return _rolled_back(known, body, at)
     name = body.get("alert", "")
+    if event is Event.CANCELLED and not name:  # a further way back, which no trigger announced
+        return known
     if event is Event.EASED:
         return Escalations({other: one for other, one in known.triggers.items() if other != name})
     folded = _FOLDS.get(event)

@@ -18,7 +18,7 @@ from rollback_daemon.judge.transitions import Event, Phase
 from rollback_daemon.rules.model import Rollout
 
 _HOUR = timedelta(hours=1)
-_OFTEN, _SELDOM = 24, 24  # one that fails is tried so often in short order, and then so many times more seldom, until it passes
+_OFTEN, _SELDOM = 24, 24  # one that fails is tried so often in short order, and then so many times more seldom, until it passes or the next is due
 
 
 def wanted(rollout: Rollout, state: State) -> bool:
@@ -66,10 +66,26 @@ def failing(rollout: Rollout, record: FollowedUp) -> FollowUp | None:
     return last if last and last.failing and last.after in _times(rollout) and not record.decision else None
 
 
-def decision_due(rollout: Rollout, record: FollowedUp) -> FollowUp | None:
-    """The last follow-up, if it has ended, well or not, and nobody has said yet what follows from it."""
+def decidable(rollout: Rollout, record: FollowedUp) -> FollowUp | None:
+    """The last follow-up, if it was looked at, well or not, and nobody has said yet what follows from it: then a person may."""
     last, times = record.last, _times(rollout)
     return last if last and times and last.after >= times[-1] and not record.decision else None
+
+
+def decision_due(rollout: Rollout, record: FollowedUp) -> FollowUp | None:
+    """The same, if it has passed or has failed in all the tries that it gets in short order: then a person is asked to."""
+    last = decidable(rollout, record)
+    return None if last and failing(rollout, record) and last.tries < _OFTEN else last
+
+
+def failing_since(record: FollowedUp) -> datetime | None:
+    """Since when no follow-up has passed; None where the last one has."""
+    since = None
+    for one in reversed(record.looks):
+        if one.outcome is Outcome.PASSED:
+            break
+        since = one.since
+    return since
 
 
 def sight(state: State, judgement: Judgement) -> list[Check]:
@@ -91,15 +107,17 @@ def looked(rollout: Rollout, state: State, number: int, checks: Sequence[dict[st
         outcome = Outcome.UNKNOWN if unsure else Outcome.FAILED
     why = "; ".join(one["evidence"] for one in bad) or "every check passed"
     again = record.last is not None and record.last.after == times[number - 1]
+    tries = record.last.tries + 1 if again and record.last else 1
+    settled = number == len(times) and (outcome is Outcome.PASSED or tries >= _OFTEN)
     body = {
         "number": number,
         "of": len(times),
         "after": times[number - 1].total_seconds(),
-        "try": record.last.tries + 1 if again and record.last else 1,
+        "try": tries,
         "outcome": outcome,
         "passed": outcome is Outcome.PASSED,
         "why": f"could not tell: {why}" if outcome is Outcome.UNKNOWN else why,
-        "decision_due": number == len(times) and not again,
+        "decision_due": settled and decision_due(rollout, record) is None,
         "checks": list(checks),
         "seconds": round(seconds, 3),
     }
@@ -108,16 +126,16 @@ def looked(rollout: Rollout, state: State, number: int, checks: Sequence[dict[st
 
 
 def decide(rollout: Rollout, state: State, decision: Decision, by: str, reason: str) -> Happened:
-    """What follows after the last follow-up. Refused before that has ended, and a second time."""
+    """What follows after the last follow-up. Refused before that was looked at, and a second time: it is final."""
     position, record = known(rollout, state), state.followed_up
     what = f"nothing is decided about {rollout.name}"
     if rollout.aftercare.follow_ups is None:
         raise OperationRefused(f"{what}: there is no follow_up in its rule file; add it with the times after completion at which it is looked at")
     if record.decision:
-        raise OperationRefused(f'{what}: "{record.decision}" was decided already by {record.by}: {record.why}')
+        raise OperationRefused(f'{what}: "{record.decision}" was decided already by {record.by}: {record.why}; that is final')
     if record.completed is None:
         raise Refusal(what, [Reason(Code.FOLLOW_UP_MISSING, f"it is {position.phase} and not complete; its follow-ups begin with that")])
-    last = decision_due(rollout, record)
+    last = decidable(rollout, record)
     if last is None:
         raise Refusal(what, [Reason(Code.FOLLOW_UP_MISSING, f"its last follow-up has not been; {_ahead(rollout, record)}")])
     body = {"decision": decision, "by": by, "why": reason, "stage": position.stage, "code": Code.PERSON, "outcome": last.outcome}

@@ -36,6 +36,7 @@ from rollback_daemon.judge.standing import all_checks, seen_checks
 from rollback_daemon.judge.state import GateJudgement, Happened, Judgement, Sight, State, Step, TriggerJudgement
 from rollback_daemon.judge.transitions import APART, Event, Phase
 from rollback_daemon.judge.trigger import TriggerState, advance, restored
+from rollback_daemon.judge.turned_back import shifted
 from rollback_daemon.rules.model import Rollout, Trigger
 from rollback_daemon.rules.reading import Verdict
 
@@ -45,6 +46,7 @@ _AT_REST = {*_ON_THE_WAY, Phase.BASELINE, Phase.HELD}
 
 def step(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
     """Judge one rollout once. `now` is the time that the queries were asked for."""
+    state = shifted(state, now, rollout.max_gap)
     own, rollout = rollout, ladder(rollout, state)
     state = replace(state, prospects=baselines.measured(rollout, state.prospects, sight.observations, now))
     adopted = list(adopt(rollout, state.position, sight.flags))
@@ -73,8 +75,8 @@ def step(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
         drift=where.drift if position.open is None else state.drift,
         drift_since=_drift_since(state, position, where, now),
         tenure=record,
-        recovering_since=recovery.since(rollout, state, gates, now),
-        eased_since=relief.since(rollout, state, triggers, now),
+        waited=recovery.waited(rollout, state, gates, now),
+        eased=relief.eased(rollout, state, triggers, now),
         failing=gate_news.failing(rollout, state, position, gates),
     )
     decided, state = act.on_triggers(rollout, state, position, triggers, where, now)

@@ -17,8 +17,8 @@ from rollback_daemon.judge.transitions import BREAK_GLASS, RETURN, Event, Kind, 
 class Open:
     """A transition that is intended and not yet done. `flags` is what must be read back at its end.
 
-    `way`: the number of a way back, and `way_kind`: how a rollback comes down (`rules.aftercare.WayKind`); `restores`: the backup that a person
-    named for it.
+    `way`: the number of a way back, `way_told` its identity, and `way_kind`: how a rollback comes down (`rules.aftercare.WayKind`); `restores`: the
+    backup that a person named for it.
     """
 
     id: str
@@ -35,6 +35,7 @@ class Open:
     next_try: datetime | None = None
     code: str = ""
     way: int = 0
+    way_told: str = ""
     way_kind: str = "flags"
     restores: str = ""
 
@@ -60,7 +61,7 @@ class Position:
     a person said go on. `placed`: false as long as its flags have been those of no stage ever since it was first seen. `code` is that of the
     last decision. `degraded`: flags that have another value than at their stage, until that is restored, and `degraded_by` the triggers that
     asked for it. `broken_glass`: who promoted to
-    this stage past everything, and why.
+    this stage past everything, and why. `frozen`: there were too many rollbacks, and nobody has resumed it since.
     """
 
     phase: Phase
@@ -79,6 +80,7 @@ class Position:
     degraded_by: tuple[str, ...] = ()
     broken_glass: str = ""
     rehearsing: Rehearsal | None = None
+    frozen: bool = False
 
     @property
     def tenure(self) -> datetime:
@@ -168,6 +170,7 @@ def _intended(position: Position, body: Mapping[str, Any], at: datetime) -> Posi
         by,
         code=code,
         way=body.get("way", 0),
+        way_told=body.get("way_told", ""),
         way_kind=way_kind,
         restores=restores,
     )
@@ -226,12 +229,12 @@ def _done(position: Position, body: Mapping[str, Any], at: datetime) -> Position
 
 def _abandoned(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
     if body.get("kind") == Kind.ROLLBACK:  # a way back that could not be taken; why it was rolled back stays
-        return replace(position, open=None)
+        return _settle(replace(position, open=None))
     return replace(position, open=None, why=body["why"], by="rollbackd")
 
 
 def _frozen(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
-    return replace(position, why=body["why"], by="rollbackd", code=body["code"])
+    return replace(position, why=body["why"], by="rollbackd", code=body["code"], frozen=True)
 
 
 def _held(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
@@ -245,11 +248,13 @@ def _rehearsed(position: Position, body: Mapping[str, Any], at: datetime) -> Pos
 
 
 def _resumed(position: Position, body: Mapping[str, Any], at: datetime) -> Position:
-    return _settle(replace(position, armed=at, counted_from=at, why=body["why"], by=body.get("by", ""), code=body.get("code", "")))
+    return _settle(replace(position, frozen=False, armed=at, counted_from=at, why=body["why"], by=body.get("by", ""), code=body.get("code", "")))
 
 
 def _settle(position: Position) -> Position:
-    """At the bottom of the ladder there is nothing to soak."""
+    """At the bottom of the ladder there is nothing to soak; and what is frozen stays so."""
+    if position.frozen and position.phase is Phase.ROLLED_BACK:
+        return replace(position, phase=Phase.FROZEN)
     at_bottom = position.stage == "baseline" and position.phase is Phase.SOAKING
     return replace(position, phase=Phase.BASELINE) if at_bottom else position
 

@@ -25,6 +25,11 @@ NEEDED = ("root_cause", "users_affected", "fix_plan")
 """What a report must have before it is complete."""
 
 
+def option(name: str) -> str:
+    """How a field is given at the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
 @dataclass(frozen=True, slots=True)
 class Paper:
     """The report of one incident as it is on record: which fields have been written, and whether somebody has completed it."""
@@ -44,8 +49,11 @@ def owed(rollout: Rollout, state: State) -> Reason | None:
     incident = state.aftermath.incident
     if not rollout.aftercare.postmortem or not incident or state.aftermath.postmortem:
         return None
-    how = f"complete it with `rollbackd postmortem {rollout.name} --complete`, its root cause, users affected and fix plan"
-    return Reason(Code.POSTMORTEM_MISSING, f"the report of incident {incident} is not complete; {how}", incident)
+    verb = f"`rollbackd postmortem {rollout.name} --complete --reason ...`"
+    lacking = [f"its {FIELDS[name]} ({option(name)})" for name in NEEDED if name not in state.aftermath.written]
+    written = f"it lacks {', '.join(lacking)}; write that, and" if lacking else "everything is written;"
+    sentence = f"the report of incident {incident} is not complete: {written} complete it with {verb}"
+    return Reason(Code.POSTMORTEM_MISSING, sentence, incident)
 
 
 def write(
@@ -68,7 +76,8 @@ def write(
         raise OperationRefused(f'{what}: there is no field "{unknown[0]}"; known: {", ".join(FIELDS)}')
     if not fields and not complete:
         raise OperationRefused(f"{what}: nothing is written; give at least one of {', '.join(FIELDS.values())}")
-    if complete and (lacking := missing({*paper.written, *fields})):
-        raise Refusal(what, [Reason(Code.POSTMORTEM_MISSING, f"it cannot be complete without its {name}", paper.incident) for name in lacking])
+    if complete and (lacking := [name for name in NEEDED if name not in {*paper.written, *fields}]):
+        told = [f"it cannot be complete without its {FIELDS[name]} ({option(name)})" for name in lacking]
+        raise Refusal(what, [Reason(Code.POSTMORTEM_MISSING, one, paper.incident) for one in told])
     body = {"incident": paper.incident, "fields": dict(fields), "complete": complete or paper.complete, "by": person.name, "why": reason}
     return Happened(Event.POSTMORTEM, body)

@@ -4,32 +4,48 @@ Lives here: those decisions, and the events of a verification. Must not live her
 (`verifying`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rollback_daemon.durations import format_coarse, format_duration
+from rollback_daemon.durations import format_duration
 from rollback_daemon.errors import OperationRefused
 from rollback_daemon.judge import limits
 from rollback_daemon.judge.act import intended
-from rollback_daemon.judge.aftermath import Aftermath, Verification, is_last, proof, way_left
+from rollback_daemon.judge.aftermath import Aftermath, Verification, identity, is_current, proof, proofs, way_left
 from rollback_daemon.judge.gates import gate_sentence
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Code, Outcome, Reason
 from rollback_daemon.judge.refusal import Refusal, known, said
-from rollback_daemon.judge.state import GateJudgement, Happened, State
+from rollback_daemon.judge.state import GateJudgement, Happened, State, Waited
 from rollback_daemon.judge.transitions import Event, Kind, Phase
-from rollback_daemon.rules.aftercare import Recovery, WayKind
-from rollback_daemon.rules.model import Rollout
+from rollback_daemon.rules.aftercare import Recovery, Way, WayKind
+from rollback_daemon.rules.model import Rollout, Stage
 from rollback_daemon.rules.reading import Verdict
 
 
-def since(rollout: Rollout, state: State, gates: Sequence[GateJudgement], now: datetime) -> datetime | None:
-    """Since when the gates pass that a verification waits for; None where it does not wait, or they do not. A gap is not having looked."""
-    waited = _awaited(rollout, state)
-    if waited is None or not all(gate.verdict is Verdict.CLEAR for gate in _named(waited, gates)):
-        return None
-    seen = state.stepped is not None and timedelta() <= now - state.stepped <= rollout.max_gap
-    return (state.recovering_since if seen else None) or now
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A way back that is taken at `at`, unless it is verified, stopped or resumed before."""
+
+    number: int
+    way: Way
+    target: Stage
+    at: datetime
+
+
+def waited(rollout: Rollout, state: State, gates: Sequence[GateJudgement], now: datetime) -> Waited:
+    """How the gates do that a verification waits for. A gap is not having looked: it neither counts nor passes."""
+    step, known = _awaited(rollout, state), state.aftermath
+    if step is None:
+        return Waited()
+    of = f"{known.transition} {known.since} {known.passed}"
+    before = state.waited if state.waited.of == of else Waited(of)
+    gap = now - state.stepped if state.stepped is not None and before is state.waited else None
+    seen = gap if gap is not None and timedelta() < gap <= rollout.max_gap else timedelta()
+    passing = all(gate.verdict is Verdict.CLEAR for gate in _named(step, gates))
+    unbroken = before.passed if gap is not None and gap <= rollout.max_gap else None
+    return Waited(of, before.watched + seen, (timedelta() if unbroken is None else unbroken + seen) if passing else None)
 
 
 def decide(rollout: Rollout, state: State, gates: Sequence[GateJudgement], now: datetime) -> Iterator[Happened]:
@@ -37,11 +53,15 @@ def decide(rollout: Rollout, state: State, gates: Sequence[GateJudgement], now: 
     position, aftermath = state.position, state.aftermath
     if position is None or position.open or position.rehearsing:
         return
-    if (waited := _awaited(rollout, state)) is not None:
-        yield from _recovered(rollout, state, waited, gates, now)
-    elif aftermath.verifying and aftermath.passed > len(rollout.aftercare.verify):  # another version of the rule file asks for fewer steps
-        body = {"id": aftermath.transition, "incident": aftermath.incident, "way": _way(rollout, aftermath), "steps": aftermath.passed}
-        yield Happened(Event.VERIFIED, body)
+    if aftermath.verifying and not is_current(rollout, position, aftermath):
+        why = "the rule file asks for other steps now, so it begins again"
+        facts = {"id": aftermath.transition, "incident": aftermath.incident, "by": "rollbackd", "why": why, "logs": {}}
+        yield Happened(Event.VERIFYING, {**facts, "steps": identity(proofs(rollout, position))})
+        return
+    if (step := _awaited(rollout, state)) is not None:
+        yield from _recovered(rollout, state, step, gates)
+    elif aftermath.verifying and aftermath.passed > len(proofs(rollout, position)):  # killed right behind the last step
+        yield _verified(rollout, aftermath)
     yield from freezing(rollout, state, now)
     yield from further(rollout, state, now)
 
@@ -58,18 +78,23 @@ def freezing(rollout: Rollout, state: State, now: datetime) -> Iterator[Happened
 
 def further(rollout: Rollout, state: State, now: datetime) -> Iterator[Happened]:
     """The next way back, when the one before could not be verified and the time has come that a person was given."""
+    position, known, coming = state.position, state.aftermath, pending(rollout, state)
+    if position is None or coming is None or now < coming.at:
+        return
+    kind = WayKind.FLAGS if coming.way.kind is WayKind.THEN else coming.way.kind
+    why = [f"the rollback could not be verified ({known.why}), so the next way back is taken: {coming.way}"]
+    more = {"code": Code.UNVERIFIED, "way": coming.number, "way_kind": kind, "way_told": identity([coming.way]), "incident": known.incident}
+    activations = [f"{known.incident}/{len(known.tried)}/{coming.number}"]
+    yield intended(rollout, position, Kind.ROLLBACK, coming.target, why, "rollbackd", now, {**more, "activations": activations})
+
+
+def pending(rollout: Rollout, state: State) -> Coming | None:
+    """The way back that comes next, and when; None where none does by itself."""
     position, known = state.position, state.aftermath
-    if position is None or position.open or not rollout.enforce or known.outcome is not Verification.UNVERIFIED or known.unknown:
-        return
-    left = way_left(rollout, position, known.way)
-    if left is None or known.ended is None or now < known.ended + left[1].after:
-        return
-    number, way, target = left
-    kind = WayKind.FLAGS if way.kind is WayKind.THEN else way.kind
-    why = [f"the rollback could not be verified ({known.why}), so the next way back is taken: {way}"]
-    activations = [f"{known.incident}/{number}"]
-    more = {"code": Code.UNVERIFIED, "way": number, "way_kind": kind, "incident": known.incident, "activations": activations}
-    yield intended(rollout, position, Kind.ROLLBACK, target, why, "rollbackd", now, more)
+    if position is None or position.open or not rollout.enforce or known.outcome is not Verification.UNVERIFIED or known.unknown or known.stopped:
+        return None
+    left = way_left(rollout, position, known.tried)
+    return Coming(*left, known.ended + left[1].after) if left is not None and known.ended is not None else None
 
 
 def checked(
@@ -82,10 +107,14 @@ def checked(
     whole = {"id": known.transition, "incident": known.incident, "way": _way(rollout, known)}
     if outcome is not Outcome.PASS:
         why = f"{step}: {error}"
-        following = beyond(rollout, position, known.way, unknown=outcome is Outcome.UNKNOWN)
+        following = beyond(rollout, position, known.tried, unknown=outcome is Outcome.UNKNOWN)
         yield Happened(Event.UNVERIFIED, {**whole, "step": step, "why": why, **following})
-    elif is_last(rollout, number):
-        yield Happened(Event.VERIFIED, {**whole, "steps": number + 1})
+    elif number >= len(proofs(rollout, position)):
+        yield _verified(rollout, replace(known, passed=number + 1))
+
+
+def _verified(rollout: Rollout, known: Aftermath) -> Happened:
+    return Happened(Event.VERIFIED, {"id": known.transition, "incident": known.incident, "way": _way(rollout, known), "steps": known.passed})
 
 
 def again(rollout: Rollout, state: State, by: str, reason: str, logs: Mapping[str, object]) -> Happened:
@@ -99,13 +128,21 @@ def again(rollout: Rollout, state: State, by: str, reason: str, logs: Mapping[st
         raise OperationRefused(f"{rollout.name} was not rolled back since it was last resumed; there is nothing to verify")
     if not rollout.aftercare.verified:
         raise OperationRefused(f"{rollout.name} has no steps to verify a rollback by; add verify to {rollout.file}")
-    body = {"id": after.transition, "incident": after.incident, "by": by, "why": said(by, reason), "logs": dict(logs)}
-    return Happened(Event.VERIFYING, body)
+    fresh = logs if after.step.startswith("log ") else {}  # what was found there would be found for ever; what was clean must have stayed so
+    body = {"id": after.transition, "incident": after.incident, "by": by, "why": said(by, reason), "logs": dict(fresh)}
+    return Happened(Event.VERIFYING, {**body, "steps": identity(proofs(rollout, position))})
 
 
-def beyond(rollout: Rollout, position: Position, way: int, *, unknown: bool) -> dict[str, object]:
+def stop(rollout: Rollout, state: State, by: str, reason: str) -> Happened | None:
+    """That no further way back is to be taken by itself; None where none would be."""
+    if pending(rollout, state) is None:
+        return None
+    return Happened(Event.CANCELLED, {"alert": "", "incident": state.aftermath.incident, "by": by, "why": said(by, reason)})
+
+
+def beyond(rollout: Rollout, position: Position, tried: Collection[str], *, unknown: bool) -> dict[str, object]:
     """What comes after a way back that was not verified: what could not be told changes nothing more by itself."""
-    left = None if unknown else way_left(rollout, position, way)
+    left = None if unknown else way_left(rollout, position, tried)
     then = f"{left[1]}" + (f" after {format_duration(left[1].after)}" if left[1].after else "") if left else "a person"
     return {"unknown": unknown, "final": left is None and not unknown, "next": then}
 
@@ -117,37 +154,35 @@ def _way(rollout: Rollout, known: Aftermath) -> str:
 
 def _awaited(rollout: Rollout, state: State) -> Recovery | None:
     """The step that a verification waits at, if it is about gates."""
-    known = state.aftermath
-    if not known.verifying or known.passed > len(rollout.aftercare.verify):
+    position, known = state.position, state.aftermath
+    if position is None or not known.verifying or not is_current(rollout, position, known) or known.passed > len(proofs(rollout, position)):
         return None
-    waited = proof(rollout, known)
-    return waited if isinstance(waited, Recovery) else None
+    step = proof(rollout, position, known)
+    return step if isinstance(step, Recovery) else None
 
 
-def _named(waited: Recovery, gates: Sequence[GateJudgement]) -> list[GateJudgement]:
-    return [one for one in gates if not one.gate.quiet and (one.gate.name in waited.gates if waited.gates else one.gate.blocking)]
+def _named(step: Recovery, gates: Sequence[GateJudgement]) -> list[GateJudgement]:
+    return [one for one in gates if not one.gate.quiet and (one.gate.name in step.gates if step.gates else one.gate.blocking)]
 
 
-def _recovered(rollout: Rollout, state: State, waited: Recovery, gates: Sequence[GateJudgement], now: datetime) -> Iterator[Happened]:
-    known, position = state.aftermath, state.position
-    if position is None or known.passed_at is None:
+def _recovered(rollout: Rollout, state: State, step: Recovery, gates: Sequence[GateJudgement]) -> Iterator[Happened]:
+    """Passed for long enough; or watched for long enough without that. Gates that pass at the end are given the time to go on passing."""
+    known, position, seen = state.aftermath, state.position, state.waited
+    if position is None:
         return
-    named = _named(waited, gates)
-    step, seconds = describe(waited), (now - known.passed_at).total_seconds()
-    told = "; ".join(map(gate_sentence, named))
-    if state.recovering_since is not None and now - max(state.recovering_since, known.passed_at) >= waited.for_:
-        yield from checked(rollout, position, known, step, Outcome.PASS, error="", output=told, seconds=seconds)
-    elif now - known.passed_at >= waited.within:
+    named, name = _named(step, gates), describe(step)
+    told, seconds = "; ".join(map(gate_sentence, named)), seen.watched.total_seconds()
+    if seen.passed is not None and seen.passed >= step.for_:
+        yield from checked(rollout, position, known, name, Outcome.PASS, error="", output=told, seconds=seconds)
+    elif seen.passed is None and seen.watched >= step.within:
         bad = [one for one in named if one.verdict is Verdict.BREACHED]
-        unseen = [one for one in named if one.verdict is Verdict.UNKNOWN]
-        outcome = Outcome.UNKNOWN if unseen and not bad else Outcome.FAIL
-        passing = f"they pass only since {format_coarse(now - (state.recovering_since or now))}"
-        error = f"not for {format_duration(waited.for_)} within {format_duration(waited.within)}: "
-        error += "; ".join(map(gate_sentence, bad or unseen)) or passing
-        yield from checked(rollout, position, known, step, outcome, error=error, output=told, seconds=seconds)
+        outcome = Outcome.FAIL if bad else Outcome.UNKNOWN
+        unwell = bad or [one for one in named if one.verdict is Verdict.UNKNOWN]
+        error = f"not for {format_duration(step.for_)} within {format_duration(step.within)}: {'; '.join(map(gate_sentence, unwell))}"
+        yield from checked(rollout, position, known, name, outcome, error=error, output=told, seconds=seconds)
 
 
-def describe(waited: Recovery) -> str:
+def describe(step: Recovery) -> str:
     """The step for people: `gates pass for 1h`."""
-    which = ", ".join(sorted(waited.gates)) or "gates"
-    return f"{which} pass for {format_duration(waited.for_)}"
+    which = ", ".join(sorted(step.gates)) or "gates"
+    return f"{which} pass for {format_duration(step.for_)}"

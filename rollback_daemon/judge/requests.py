@@ -87,8 +87,10 @@ def resume(rollout: Rollout, state: State, by: str, reason: str) -> Happened:
         raise OperationRefused(f"{rollout.name} is {position.phase}; there is nothing to resume")
     if position.phase is not Phase.HELD and (owed := postmortem.owed(rollout, state)):
         raise Refusal(f"{rollout.name} stays as it is", [owed])
+    aftermath, care = state.aftermath, rollout.aftercare
+    dropped = {"dropped": f"{aftermath.passed} of {1 + len(care.proofs(position.stage))} steps had passed"} if aftermath.verifying else {}
     rearmed = {"rearmed": True} if position.phase is Phase.FROZEN else {}
-    return Happened(Event.RESUMED, {"why": said(by, reason), "by": by, "code": Code.PERSON, **rearmed})
+    return Happened(Event.RESUMED, {"why": said(by, reason), "by": by, "code": Code.PERSON, **rearmed, **dropped})
 
 
 def restore(rollout: Rollout, state: State, by: str, reason: str, now: datetime) -> Happened:

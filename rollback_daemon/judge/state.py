@@ -23,11 +23,23 @@ from rollback_daemon.signals.observation import Labels
 
 
 @dataclass(frozen=True, slots=True)
+class Waited:
+    """What was seen of a verification's step about gates (`of`): for how long it was `watched`, and `passed` without a break (None: it does not).
+
+    Only time between two evaluations that followed one another counts.
+    """
+
+    of: str = ""
+    watched: timedelta = timedelta()
+    passed: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """All that is carried from one evaluation to the next. What stands before `triggers` comes from the journal, the rest is the judge's own memory.
 
-    `recovering_since`: since when the gates that a verification waits for pass. `eased_since`: since when nothing asks any more for what is
-    degraded. `failing`: the gates that failed when they were last looked at.
+    `waited`: how the gates do that a verification waits for. `eased`: for how long nothing has asked any more for what is degraded (None: something
+    does). `failing`: the gates that failed when they were last looked at.
     """
 
     position: Position | None = None
@@ -44,8 +56,8 @@ class State:
     drift_since: datetime | None = None
     tenure: Tenure = field(default_factory=Tenure)
     prospects: Mapping[str, Prospect] = field(default_factory=dict)
-    recovering_since: datetime | None = None
-    eased_since: datetime | None = None
+    waited: Waited = field(default_factory=Waited)
+    eased: timedelta | None = None
     failing: frozenset[str] = frozenset()
 
 

@@ -24,7 +24,8 @@ def following(rollout: Rollout) -> Iterator[str]:
     """One line for each of verification, ways back, limits, escalation, hooks and follow-ups that the file has."""
     care = rollout.aftercare
     if care.verify:
-        yield "verification: " + "; ".join(["the flags are read back", *map(_step, care.verify)])
+        steps = (_step(one) + _where(rollout, number) for number, one in enumerate(care.verify))
+        yield "verification: " + "; ".join(["the flags are read back", *steps])
     if len(care.ways) > 1:
         yield f"ways back: {', then '.join(map(_way, care.ways))}"
     if limits := list(_limits(care)):
@@ -50,6 +51,12 @@ def _step(step: Proof) -> str:
             return f"{which} for {format_duration(step.for_)} without a break, within {format_duration(step.within)}"
         case Command():
             return f"{shlex.join(step.argv)} succeeds within {format_duration(step.timeout)}"
+
+
+def _where(rollout: Rollout, number: int) -> str:
+    """The stages of a step of the verification, in the order of the ladder; nothing where it is taken at each."""
+    only = rollout.aftercare.only_at.get(number)
+    return f" (only at {', '.join(stage.name for stage in rollout.stages if stage.name in only)})" if only else ""
 
 
 def _way(way: Way) -> str:
@@ -91,9 +98,29 @@ def _hook(hook: Hook) -> str:
 
 def warnings(rollout: Rollout) -> Iterator[Problem]:
     """What was most likely meant otherwise."""
-    for found in (_of_ways(rollout), _of_escalation(rollout), _of_hooks(rollout), _of_limits(rollout)):
+    for found in (_of_verify(rollout), _of_ways(rollout), _of_escalation(rollout), _of_hooks(rollout), _of_limits(rollout)):
         for trail, text in found:
             yield problem_at(rollout, trail, text)
+
+
+def _of_verify(rollout: Rollout) -> _Found:
+    """Steps that say of one stage what may not be so at another, and logs that are scanned before anything could be written to them."""
+    care = rollout.aftercare
+    below = [stage.name for stage in rollout.stages[:-1]]
+    for number, step in enumerate(care.verify):
+        if isinstance(step, HttpCheck) and step.expect and number not in care.only_at and len(below) > 1:
+            text = f"expects the same values wherever a rollback ends ({', '.join(below)}); say where they are so, for instance stages: [baseline]"
+            yield ("verify", number), text
+        waits = [later for later, other in enumerate(care.verify) if later > number and isinstance(other, Recovery) and _meet(care, number, later)]
+        if isinstance(step, LogScan) and waits:
+            text = f"is scanned at once, before anything is written to it; put it after the signals of verify[{waits[-1]}]"
+            yield ("verify", number), text
+
+
+def _meet(care: Aftercare, one: int, other: int) -> bool:
+    """Whether two steps of the verification may be taken after the same rollback."""
+    here, there = care.only_at.get(one), care.only_at.get(other)
+    return here is None or there is None or bool(here & there)
 
 
 def _of_ways(rollout: Rollout) -> _Found:

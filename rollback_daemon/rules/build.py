@@ -6,7 +6,6 @@ themselves (the other `build_…`), YAML.
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 from rollback_daemon.documents import Document, Step
 from rollback_daemon.durations import format_duration, format_number
@@ -15,12 +14,13 @@ from rollback_daemon.flags.store import FlagValue
 from rollback_daemon.flags.stores import STORES
 from rollback_daemon.rules import build_duties
 from rollback_daemon.rules.build_aftercare import AftercareRules
+from rollback_daemon.rules.build_commands import command, placed
 from rollback_daemon.rules.build_flags import FlagRules
 from rollback_daemon.rules.build_gates import Gates
 from rollback_daemon.rules.build_signals import signal
 from rollback_daemon.rules.build_triggers import Triggers
 from rollback_daemon.rules.conditions import Notes
-from rollback_daemon.rules.duties import Command, Scoring
+from rollback_daemon.rules.duties import Scoring
 from rollback_daemon.rules.model import BASELINE, FlagSettings, Rollout, Stage
 from rollback_daemon.rules.salvage import Salvaged, whole
 from rollback_daemon.rules.schema import FlagsPart, RuleFile, StagePart
@@ -87,8 +87,7 @@ class Builder:
         return build_duties.scoring(self._notes, self.written.scorecard, gates, whole="scorecard" not in self.usable.lost)
 
     def _placed(self, path: str) -> str:
-        """A path of the file; a relative one counts from the rule file, as Prometheus does with its rule_files."""
-        return path if Path(path).is_absolute() else str((Path(self.document.file).resolve().parent / path).resolve())
+        return placed(self.document, path)
 
     def _max_gap(self) -> timedelta:
         given = self.written.max_gap
@@ -103,9 +102,9 @@ class Builder:
         if part.store not in STORES and "flags" not in self.usable.lost:
             self._notes.unknown("flag store", part.store, STORES, ("flags", "store"))
         hook = part.after_change
-        command = Command(tuple(hook.command), hook.timeout, hook.env) if hook else None
+        program = command(self.document, hook.command, hook.timeout, hook.env) if hook else None
         drift = build_duties.on_drift(part.on_drift)
-        return FlagSettings(part.store, self._placed(part.path), part.backups, command, drift)
+        return FlagSettings(part.store, self._placed(part.path), part.backups, program, drift)
 
     def _stages(self) -> Iterator[Stage]:
         flags: dict[str, FlagValue] = dict(self.written.baseline)

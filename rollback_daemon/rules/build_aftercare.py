@@ -11,14 +11,14 @@ from datetime import timedelta
 from rollback_daemon.documents import Step as Key
 from rollback_daemon.durations import format_duration
 from rollback_daemon.rules.aftercare import Aftercare, AtMost, FollowUps, LogScan, Proof, Recovery, Way, WayKind
+from rollback_daemon.rules.build_commands import command
 from rollback_daemon.rules.build_duties import step
 from rollback_daemon.rules.build_telling import escalation, hooks, target
 from rollback_daemon.rules.conditions import Notes
-from rollback_daemon.rules.duties import Command
 from rollback_daemon.rules.model import Gate, Stage
 from rollback_daemon.rules.salvage import Salvaged
 from rollback_daemon.rules.schema_actions import PREVIOUS
-from rollback_daemon.rules.schema_aftercare import LogStepPart, ProofPart, SignalsStepPart, ThenPart, WayPart
+from rollback_daemon.rules.schema_aftercare import LogStepPart, ProofPart, SignalsStepPart, ThenPart, VerifyPart, WayPart
 
 _Where = tuple[Key, ...]
 _PATIENCE = 2  # how many times its own length a recovery may take, unless told
@@ -40,8 +40,10 @@ class AftercareRules:
         written, usable = self.usable.file, self.usable
         known = self.stages if "stages" not in usable.lost else (*self.stages, None)
         most = written.max_rollbacks
+        steps = list(usable.entries("verify", written.verify))
         return Aftercare(
-            verify=tuple(self._proofs(usable.entries("verify", written.verify), ("verify",))),
+            verify=tuple(self._proofs(steps, ("verify",))),
+            only_at=dict(self._only_at(steps)),
             ways=tuple(self._ways(written.flags.backups)) or (Way(),),
             cooldown=written.cooldown,
             max_rollbacks=AtMost(most.count, most.in_) if most else None,
@@ -53,11 +55,20 @@ class AftercareRules:
 
     # verification
 
-    def _proofs(self, parts: Iterable[tuple[int, ProofPart]], trail: _Where) -> Iterator[Proof]:
+    def _proofs(self, parts: Iterable[tuple[int, ProofPart | VerifyPart]], trail: _Where) -> Iterator[Proof]:
         for index, part in parts:
             yield self._proof(part, (*trail, index))
 
-    def _proof(self, part: ProofPart, trail: _Where) -> Proof:
+    def _only_at(self, parts: Iterable[tuple[int, VerifyPart]]) -> Iterator[tuple[int, frozenset[str]]]:
+        known = [stage.name for stage in self.stages]
+        for number, (index, part) in enumerate(parts):
+            if part.stages is None:
+                continue
+            if self.usable.kept.get("stages", known):  # empty: nothing of them could be read
+                self.notes.stages(part.stages, known, ("verify", index, "stages"))
+            yield number, frozenset(part.stages)
+
+    def _proof(self, part: ProofPart | VerifyPart, trail: _Where) -> Proof:
         match part:
             case LogStepPart():
                 return LogScan(self.placed(part.log), part.without)
@@ -113,7 +124,7 @@ class AftercareRules:
             known = self.stages if "stages" not in self.usable.lost else (*self.stages, None)
             to = target(self.notes, part.then.rollback, known, (*trail, "then", "rollback"))
             return Way(WayKind.THEN, to=to, after=part.then.after)
-        return Way(WayKind.COMMAND, Command(tuple(part.command), part.timeout, part.env))
+        return Way(WayKind.COMMAND, command(self.notes.document, part.command, part.timeout, part.env))
 
     def _deeper(self, deepest: Stage | None, way: Way, trail: _Where) -> Stage | None:
         """The lowest stage that ways lead to so far; one that leads no lower would never be taken."""

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from rollback_daemon.documents import Step as Key
 from rollback_daemon.documents.complaints import did_you_mean
 from rollback_daemon.durations import format_number
+from rollback_daemon.rules.build_commands import command
 from rollback_daemon.rules.build_flags import ambiguous
 from rollback_daemon.rules.conditions import Notes
 from rollback_daemon.rules.duties import (
     CHECKS,
     Approvals,
     Backups,
-    Command,
     Fresh,
     HttpCheck,
     OnDrift,
@@ -103,7 +103,7 @@ def _check_below(notes: Notes, to: str, stages: Sequence[Stage]) -> None:
 def step(notes: Notes, part: StepPart, trail: _Where) -> Step:
     """One thing that must succeed."""
     if not isinstance(part, HttpStepPart):
-        return Command(tuple(part.command), part.timeout, part.env)
+        return command(notes.document, part.command, part.timeout, part.env)
     for pointer in part.expect:
         place = (*trail, "expect", pointer)
         if (text := notes.document.ambiguous.get(place)) is not None:

@@ -9,8 +9,8 @@ from datetime import timedelta
 from rollback_daemon.documents import Step as Key
 from rollback_daemon.documents.complaints import did_you_mean
 from rollback_daemon.rules.aftercare import HOOK_EVENTS, Escalation, Hook
+from rollback_daemon.rules.build_commands import command
 from rollback_daemon.rules.conditions import Notes
-from rollback_daemon.rules.duties import Command
 from rollback_daemon.rules.model import Stage
 from rollback_daemon.rules.schema_actions import PREVIOUS
 from rollback_daemon.rules.schema_aftercare import HookPart, LevelPart, ScheduledPart
@@ -33,6 +33,7 @@ def target(notes: Notes, name: str, stages: Sequence[Stage | None], trail: _Wher
 def escalation(notes: Notes, parts: Iterable[tuple[int, LevelPart]], stages: Sequence[Stage | None]) -> Escalation:
     """The levels, each with its number in the file, and the rollback at their end."""
     known = list(parts)
+    _check_end(notes)
     if not known:
         return Escalation()
     names: list[str] = []
@@ -41,12 +42,18 @@ def escalation(notes: Notes, parts: Iterable[tuple[int, LevelPart]], stages: Seq
             if part in names:
                 notes.say(("escalation", index), f'"{part}" stands here twice; keep one')
             names.append(part)
-        elif (index, part) != known[-1]:
-            notes.say(("escalation", index), "a rollback is the last level; put it at the end")
     number, last = known[-1]
     if not isinstance(last, ScheduledPart):
         return Escalation(tuple(names))
     return Escalation(tuple(names), rollback=True, to=target(notes, last.rollback, stages, ("escalation", number, "rollback")), in_=last.in_)
+
+
+def _check_end(notes: Notes) -> None:
+    """Note each rollback that levels follow, in the file as written: also one that is wrong in itself."""
+    written = notes.document.value.get("escalation")
+    for index, one in enumerate(written[:-1] if isinstance(written, list) else ()):
+        if isinstance(one, dict) and "rollback" in one:
+            notes.say(("escalation", index), "a rollback is the last level; put it at the end")
 
 
 def hooks(notes: Notes, parts: Iterable[tuple[int, HookPart]], placed: Callable[[str], str]) -> Iterator[Hook]:
@@ -61,9 +68,9 @@ def hooks(notes: Notes, parts: Iterable[tuple[int, HookPart]], placed: Callable[
                 notes.say((*trail, "on", number), f'unknown event "{name}"; {did_you_mean(name, HOOK_EVENTS)}')
         _check_call(notes, part, trail)
         timeout = part.timeout or (_COMMAND_TIMEOUT if part.command else _HTTP_TIMEOUT)
-        command = Command(tuple(part.command), timeout, part.env) if part.command else None
+        program = command(notes.document, part.command, timeout, part.env) if part.command else None
         secret = placed(part.secret_file) if part.secret_file else ""
-        yield Hook(part.hook, frozenset(part.on), command, part.http or "", secret, timeout)
+        yield Hook(part.hook, frozenset(part.on), program, part.http or "", secret, timeout)
 
 
 def _check_call(notes: Notes, part: HookPart, trail: _Where) -> None:

@@ -12,7 +12,7 @@ from rollback_daemon.flags.store import FlagValue, Scalar
 from rollback_daemon.flags.stores import STORES
 from rollback_daemon.rules.model import Action, ActionKind
 from rollback_daemon.rules.schema_actions import ActionPart
-from rollback_daemon.rules.schema_aftercare import FollowUpPart, HookPart, LevelPart, MaxRollbacksPart, ProofPart, ResumePart, WayPart
+from rollback_daemon.rules.schema_aftercare import FollowUpPart, HookPart, LevelPart, MaxRollbacksPart, ResumePart, VerifyPart, WayPart
 from rollback_daemon.rules.schema_duties import OnDriftPart, PreflightPart, RehearsalPart, RequiresPart, ScorecardPart
 from rollback_daemon.rules.schema_measures import Expr, GatePart, Limits, Range, RelativeTo, SignalPart
 from rollback_daemon.schema import CommandPart, Duration, Interval, LabelName, Limit, Name, Part, Share, Text
@@ -133,7 +133,7 @@ class RuleFile(Part):
     gates: list[GatePart] = []
     triggers: list[TriggerPart] = Field(min_length=1)
     rehearsal: RehearsalPart | None = None
-    verify: list[ProofPart] = []
+    verify: list[VerifyPart] = []
     ways_back: list[WayPart] = Field(default=["flags"], min_length=1)
     cooldown: Duration = timedelta()
     max_rollbacks: MaxRollbacksPart | None = None

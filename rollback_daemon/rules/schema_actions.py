@@ -18,6 +18,7 @@ PREVIOUS = "previous"
 _PLAIN = [kind.value for kind in ActionKind if kind is not ActionKind.DEGRADE]
 _USAGE = f"use one of {', '.join(_PLAIN)}, {{rollback: STAGE}} or {{degrade: {{KEY: value}}}}"
 _CLEAR_FOR = re.compile(r"clear for (\S+)")
+_SPOKEN = re.compile(r"rollback(?: to ([\w.-]+))?(?: in (\w+))?")  # as a person says it
 _BESIDE = {"rollback": "in", "degrade": "until"}
 
 
@@ -34,6 +35,8 @@ def _action(value: Any) -> Action:
 def _unknown(name: Any) -> str:
     if name == "degrade":
         return f"degrade needs the flags that it sets; {_USAGE}"
+    if isinstance(name, str) and (told := _SPOKEN.fullmatch(name)):
+        return f'unknown action "{name}"; write {{rollback: {told[1] or PREVIOUS}{f", in: {told[2]}" if told[2] else ""}}}'
     return f'unknown action "{name}"; {_USAGE}' if isinstance(name, str) else f"must be an action; {_USAGE}"
 
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator,
 
 from rollback_daemon.rules.aftercare import HOOK_EVENTS
 from rollback_daemon.rules.schema_duties import CommandStepPart, HttpStepPart
-from rollback_daemon.schema import CommandPart, Duration, EnvName, EnvValue, Interval, Name, Part, Text, Url
+from rollback_daemon.schema import CommandPart, Duration, EnvName, EnvValue, Interval, Name, Part, Program, Text, Url
 
 
 def _pattern(text: str) -> str:
@@ -68,9 +68,49 @@ ProofPart = Annotated[
 ]
 
 
+class _AtStages(Part):
+    """A step of a verification may be one for rollbacks that end at some stages only."""
+
+    stages: list[str] | None = Field(default=None, min_length=1)
+
+
+class VerifyHttpPart(HttpStepPart, _AtStages):
+    """A GET that must be answered with 2xx after a rollback."""
+
+    model_config = ConfigDict(title="http step")
+
+
+class VerifyCommandPart(CommandStepPart, _AtStages):
+    """A program that must succeed after a rollback."""
+
+    model_config = ConfigDict(title="command step")
+
+
+class VerifyLogPart(LogStepPart, _AtStages):
+    """A pattern that must not appear in a log after a rollback."""
+
+    model_config = ConfigDict(title="log step")
+
+
+class VerifySignalsPart(SignalsStepPart, _AtStages):
+    """Gates that must pass again after a rollback."""
+
+    model_config = ConfigDict(title="signals step")
+
+
+VerifyPart = Annotated[
+    Annotated[VerifyHttpPart, Tag("http step")]
+    | Annotated[VerifyCommandPart, Tag("command step")]
+    | Annotated[VerifyLogPart, Tag("log step")]
+    | Annotated[VerifySignalsPart, Tag("signals step")],
+    Discriminator(_kind_of_proof),
+]
+
+
 class FurtherPart(Part):
     """Further down, after a person had time to look."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"rollback": "baseline"}]})
     rollback: Text
     after: Duration = timedelta()
 
@@ -88,6 +128,16 @@ class CommandWayPart(CommandPart):
     model_config = ConfigDict(title="command way")
 
 
+_WAYS = ("flags", "backup")
+_WAYS_USAGE = "use flags, backup, {command: [PROGRAM, ARGUMENT]} or {then: {rollback: STAGE}}"
+
+
+def _word(value: Any) -> Any:
+    if value in _WAYS:
+        return value
+    raise ValueError(f'unknown way back "{value}"; {_WAYS_USAGE}' if isinstance(value, str) else f"must be a way back; {_WAYS_USAGE}")
+
+
 def _kind_of_way(value: Any) -> str:
     if not isinstance(value, dict):
         return "way"
@@ -95,7 +145,9 @@ def _kind_of_way(value: Any) -> str:
 
 
 WayPart = Annotated[
-    Annotated[Literal["flags", "backup"], Tag("way")] | Annotated[CommandWayPart, Tag("command way")] | Annotated[ThenPart, Tag("further way")],
+    Annotated[Literal["flags", "backup"], BeforeValidator(_word), Tag("way")]
+    | Annotated[CommandWayPart, Tag("command way")]
+    | Annotated[ThenPart, Tag("further way")],
     Discriminator(_kind_of_way),
 ]
 
@@ -103,6 +155,7 @@ WayPart = Annotated[
 class MaxRollbacksPart(Part):
     """So many rollbacks by triggers within that time, and the rollout is frozen."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"count": 3, "in": "24h"}]})
     count: int = Field(ge=1, le=100)
     in_: Interval = Field(alias="in")
 
@@ -110,6 +163,7 @@ class MaxRollbacksPart(Part):
 class ResumePart(Part):
     """What whoever resumes after a rollback needs."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"requires": "postmortem"}]})
     requires: Literal["postmortem"]
 
 
@@ -132,7 +186,7 @@ class HookPart(Part):
 
     hook: Name
     on: list[Annotated[str, Field(json_schema_extra={"enum": [*HOOK_EVENTS]})]] = Field(min_length=1)
-    command: list[Text] | None = Field(default=None, min_length=1)
+    command: Program | None = None
     env: dict[EnvName, EnvValue] = {}
     http: Url | None = None
     secret_file: Text | None = None
@@ -142,5 +196,6 @@ class HookPart(Part):
 class FollowUpPart(Part):
     """Checks so long after completion."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"after": ["1d", "7d", "30d"]}]})
     after: list[Interval] = Field(default=[timedelta(days=1), timedelta(days=7), timedelta(days=30)], min_length=1)
     checks: list[ProofPart] = []

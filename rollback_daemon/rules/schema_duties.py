@@ -79,7 +79,7 @@ class HttpStepPart(Part):
 
     model_config = ConfigDict(title="http step")
     http: Url
-    expect: dict[Pointer, Single] = {}
+    expect: dict[Pointer, Single] = Field(default={}, json_schema_extra={"examples": [{"/feature": False}]})
     timeout: Interval = timedelta(seconds=10)
 
 

@@ -76,6 +76,15 @@ def shown(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
+def host(url: str) -> str:
+    """The URL for people where its path may be a secret as well, as that of many hooks is: scheme and host alone."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that cannot be understood"
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
+
+
 def _wait(found: "queue.SimpleQueue[Page | NoPage]", deadline: float, stop: threading.Event | None) -> Page | NoPage:
     while True:
         try:

@@ -27,12 +27,13 @@ from tenacity.wait import wait_exponential, wait_random
 from rollback_daemon.clock import Clock
 from rollback_daemon.errors import Conflict, FlagError, Refused, Transient, UnknownOutcome
 from rollback_daemon.flags.store import Flags, FlagStore, same
+from rollback_daemon.judge.aftermath import identity
 from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.reasons import Code
 from rollback_daemon.judge.transitions import Event, Kind
 from rollback_daemon.rules.aftercare import WayKind
 from rollback_daemon.rules.duties import Command
-from rollback_daemon.rules.model import Rollout
+from rollback_daemon.rules.model import Rollout, Stage
 from rollback_daemon.transitions import ways
 from rollback_daemon.transitions.hooks import Ran, run
 from rollback_daemon.transitions.plan import Plan, disturbed, plan
@@ -86,8 +87,18 @@ class CommandFailedError(Transient):
 class Execution:
     """One transition of one rollout, from its intent to its end."""
 
-    def __init__(self, rollout: Rollout, store: FlagStore, opened: Open, record: Record, clock: Clock, patience: Patience) -> None:
-        self._rollout, self._store, self._opened, self._record = rollout, store, opened, record
+    def __init__(
+        self,
+        rollout: Rollout,
+        store: FlagStore,
+        opened: Open,
+        record: Record,
+        clock: Clock,
+        patience: Patience,
+        before_command: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`before_command` waits for what may still be running of the transition that this one overtakes."""
+        self._rollout, self._store, self._opened, self._record, self._before_command = rollout, store, opened, record, before_command
         self._clock, self._patience = clock, patience
         self._changed = False  # the flags may have been changed, so the command must be run
         self._ran = False  # the program of the way back has succeeded
@@ -103,7 +114,7 @@ class Execution:
         self._changed = again
         forever = self._opened.kind is Kind.ROLLBACK and self._opened.way_kind == WayKind.FLAGS
         tries = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, FlagError) and not isinstance(error, (Overtaken, Disturbed))),
+            retry=retry_if_exception(self._is_worth_another_try),
             wait=wait_exponential(multiplier=self._patience.first, max=self._patience.longest),
             stop=stop_any(stop_never if forever else stop_after_attempt(self._patience.promotions), stop_when_event_set(orders.drain)),
             sleep=lambda seconds: _sleep(orders.drain, seconds),
@@ -115,6 +126,12 @@ class Execution:
         except FlagError as error:
             return None if orders.drain.is_set() or isinstance(error, Overtaken) else error
         return None
+
+    def _is_worth_another_try(self, error: BaseException) -> bool:
+        """What a store refuses, it refuses again; only where nothing else is left a rollback goes on trying."""
+        if not isinstance(error, FlagError) or isinstance(error, (Overtaken, Disturbed)):
+            return False
+        return self._opened.way_kind == WayKind.FLAGS or not isinstance(error, Refused)
 
     def _attempt(self, orders: Orders) -> None:
         try:
@@ -146,18 +163,19 @@ class Execution:
         if self._changed and self._opened.way_kind != WayKind.COMMAND:
             self._after_change(planned, orders)
         self._confirm(planned)
-        self._record(Event.DONE, {**self._facts, "to": planned.stage.name, "flags": dict(planned.expected), **self._owed()})
+        self._record(Event.DONE, {**self._facts, "to": planned.stage.name, "flags": dict(planned.expected), **self._owed(planned.stage)})
 
     def _refuse_if_overtaken(self, orders: Orders) -> None:
         if orders.cut.is_set():
             raise Overtaken(f"{self._opened.id} is no longer under way")
 
-    def _owed(self) -> dict[str, Any]:
+    def _owed(self, stage: Stage) -> dict[str, Any]:
         """What a rollback leaves to be done: it is to be verified, from where the logs are now."""
         care = self._rollout.aftercare
         if self._opened.kind is not Kind.ROLLBACK or self._opened.code == Code.REHEARSAL or not care.verified:
             return {}
-        return {"verify": True, "logs": ways.marks_of(care)}
+        steps = care.proofs(stage.name)
+        return {"verify": True, "steps": identity(steps), "logs": ways.marks_of(steps)}
 
     def _look(self) -> Flags:
         """The flags before anything is done. What cannot be read is what a backup is put back for: nobody has lowered anything in it."""
@@ -210,9 +228,10 @@ class Execution:
     def _run_way(self, planned: Plan, orders: Orders) -> None:
         """The way back by a program; once it has succeeded it is not run again."""
         way = ways.command_of(self._rollout, self._opened)
-        if way is None or self._ran:
+        if self._ran:
             return
-        ran = run(way, self._environment(planned), orders.cut)
+        self._before_command()
+        ran = run(way, self._environment(planned), orders.cut, may_leave=True)
         self._record(Event.RAN, {**self._facts, **_facts_of(way, ran)})
         if ran.error:
             raise CommandFailedError(ran.error)
@@ -233,7 +252,8 @@ class Execution:
         command = self._rollout.flags.after_change
         if command is None:
             return
-        ran = run(command, self._environment(planned), orders.cut)
+        self._before_command()
+        ran = run(command, self._environment(planned), orders.cut, may_leave=True)  # a service that it restarts goes on
         self._record(Event.RAN, {**self._facts, **_facts_of(command, ran)})
         if ran.error:
             raise CommandFailedError(f"after_change: {ran.error}")

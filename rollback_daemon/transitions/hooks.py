@@ -1,11 +1,10 @@
 """Running a command of the rule file: an argument list, no shell, a deadline, its output kept.
 
-The command gets its own process group, so that a deadline or a more urgent transition ends all of it. Its output goes through a file, not a
-pipe: a grandchild that stays alive cannot hold anybody up.
+The command gets its own process group, so that a deadline or a more urgent transition ends all of it. Nobody waits for what it leaves in the
+background, and nothing of that can grow. Must not live here: what becomes of its output (`printed`).
 """
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
@@ -18,11 +17,10 @@ from typing import IO
 
 from rollback_daemon.durations import format_duration
 from rollback_daemon.rules.duties import Command
+from rollback_daemon.transitions.printed import Printed
 
-_KEPT = 16 * 1024  # bytes of output; the end says why it failed
-_LARGEST = 1024 * 1024  # bytes that the file of the output may have between two looks
-_SECRET = 8  # characters; nothing shorter can be one
 _LOOK = 0.02  # seconds
+_LAST_WORDS = 0.5  # seconds for what a command left in the background to finish printing before it is killed
 _KILL_AFTER = 2.0  # seconds between asking a command to end and ending it
 
 
@@ -39,18 +37,21 @@ class Ran:
     unknown: bool = False
 
 
-def run(command: Command, environment: Mapping[str, str], stop: threading.Event, given: bytes = b"") -> Ran:
+def run(command: Command, environment: Mapping[str, str], stop: threading.Event, given: bytes = b"", *, may_leave: bool = False) -> Ran:
     """Run the command until it ends, its timeout is over or `stop` is set. Never raises for what the command does.
 
-    `given` is what it reads from its standard input.
+    `given` is what it reads from its standard input. What it left in the background is killed when it has ended, unless it `may_leave` something
+    there: that goes on, and what it prints from then on goes nowhere.
     """
     started = time.monotonic()
     try:
-        with tempfile.TemporaryFile(buffering=0) as file, _input(given) as source:
-            output = _Output(file)
-            process = _started(command, environment, file, source)
-            failure = _wait(process, command, output, started + command.timeout.total_seconds(), stop)
-            return Ran(failure, _without(command.env, output.text()), time.monotonic() - started)
+        with Printed(command.env) as printed, _input(given) as source:
+            process = _started(command, environment, printed, source, may_leave=may_leave)
+            printed.given_away()
+            failure = _wait(process, command, printed, started + command.timeout.total_seconds(), stop, may_leave=may_leave)
+            if may_leave and not printed.over:
+                printed.hand_over()
+            return Ran(failure, printed.text(), time.monotonic() - started)
     except (OSError, ValueError) as error:  # ValueError: a NUL, or what is no Unicode, in an argument or in the environment
         reason = (error.strerror or "no reason given").lower() if isinstance(error, OSError) else "its arguments or its environment are no text"
         return Ran(f'"{command.argv[0]}" could not be started: {reason}', "", time.monotonic() - started)
@@ -68,55 +69,45 @@ def _input(given: bytes) -> Iterator[IO[bytes] | int]:
         yield file
 
 
-def _started(command: Command, environment: Mapping[str, str], output: IO[bytes], source: IO[bytes] | int) -> subprocess.Popen[bytes]:
-    both = subprocess.STDOUT
+def _started(
+    command: Command, environment: Mapping[str, str], printed: Printed, source: IO[bytes] | int, *, may_leave: bool
+) -> subprocess.Popen[bytes]:
     surroundings = {**os.environ, **command.env, **environment}
-    return subprocess.Popen(command.argv, stdin=source, stdout=output, stderr=both, env=surroundings, start_new_session=True)
+    # A pipe that nobody reads ends whoever writes to it. One who may outlive the daemon holds it open for reading, too: killed in the middle of a
+    # restart, the daemon must not leave the service stopped.
+    held = (printed.source,) if may_leave else ()
+    return subprocess.Popen(
+        command.argv, stdin=source, stdout=printed.sink, stderr=subprocess.STDOUT, env=surroundings, start_new_session=True, pass_fds=held
+    )
 
 
-def _without(env: Mapping[str, str], output: str) -> str:
-    """The output, which goes on record, without the values that the rule file passes on: any may be a secret. Short ones are words."""
-    for name, value in sorted(env.items(), key=lambda item: -len(item[1])):
-        if len(value) >= _SECRET:
-            output = output.replace(value, f"(value of {name})")
-    return output
-
-
-class _Output:
-    """What a command prints: the end of it, however much it is."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._descriptor = file.fileno()
-        self._before = b""
-        # Appending, so that what is printed after the file was emptied does not leave a hole before it.
-        fcntl.fcntl(self._descriptor, fcntl.F_SETFL, fcntl.fcntl(self._descriptor, fcntl.F_GETFL) | os.O_APPEND)
-
-    def bound(self) -> None:
-        """Keep a flood from filling the disk."""
-        if os.fstat(self._descriptor).st_size > _LARGEST:
-            self._before = self._end()
-            os.ftruncate(self._descriptor, 0)
-
-    def text(self) -> str:
-        """The last of it."""
-        return (self._before + self._end())[-_KEPT:].decode(errors="replace").strip()
-
-    def _end(self) -> bytes:
-        size = os.fstat(self._descriptor).st_size
-        return os.pread(self._descriptor, _KEPT, max(0, size - _KEPT))
-
-
-def _wait(process: subprocess.Popen[bytes], command: Command, output: _Output, deadline: float, stop: threading.Event) -> str:
+def _wait(process: subprocess.Popen[bytes], command: Command, printed: Printed, deadline: float, stop: threading.Event, *, may_leave: bool) -> str:
     name = f'"{command.argv[0]}"'
-    while True:
-        try:
-            return _failure(name, process.wait(timeout=_LOOK))
-        except subprocess.TimeoutExpired:
-            output.bound()
-        if stop.is_set():
-            return f"{name} had to give way to something more urgent{_end(process)}"
-        if time.monotonic() > deadline:
-            return f"{name} did not end within {format_duration(command.timeout)}{_end(process)}"
+    if not _ends(process, printed, deadline, stop):
+        why = "had to give way to something more urgent" if stop.is_set() else f"did not end within {format_duration(command.timeout)}"
+        return f"{name} {why}{_end(process, printed)}"
+    if not may_leave:
+        printed.rest(_LAST_WORDS)
+        with contextlib.suppress(OSError):  # nothing is left, or it is somebody else's, which finds that nobody listens
+            os.killpg(process.pid, signal.SIGKILL)
+    printed.rest(0)
+    return _failure(name, process.wait())
+
+
+def _ends(process: subprocess.Popen[bytes], printed: Printed, deadline: float, stop: threading.Event | None = None) -> bool:
+    """Whether the command ends in time; `stop` cuts it short. It is not waited for yet, so that its process group is still its own."""
+    while not _has_ended(process):
+        if time.monotonic() > deadline or (stop is not None and stop.is_set()):
+            return False
+        printed.look(_LOOK)
+    return True
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # somebody else has waited for it
+        return True
 
 
 def _failure(name: str, code: int) -> str:
@@ -126,17 +117,17 @@ def _failure(name: str, code: int) -> str:
     return f"{name} was ended by {known.get(-code, f'signal {-code}')}"
 
 
-def _end(process: subprocess.Popen[bytes]) -> str:
+def _end(process: subprocess.Popen[bytes], printed: Printed) -> str:
     """End the command and all that it started; returns what became of it."""
-    for number, patience in ((signal.SIGTERM, _KILL_AFTER), (signal.SIGKILL, None)):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(timeout=patience)
-        except ProcessLookupError:
-            break
-        except PermissionError:  # it runs as somebody else, sudo for instance
-            threading.Thread(target=process.wait, name="left-behind", daemon=True).start()
-            return ", and this user may not end it"
-        except subprocess.TimeoutExpired:
-            continue
+    try:
+        os.killpg(process.pid, signal.SIGTERM)
+        _ends(process, printed, time.monotonic() + _KILL_AFTER)
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    except PermissionError:  # it runs as somebody else, sudo for instance
+        threading.Thread(target=process.wait, name="left-behind", daemon=True).start()
+        return ", and this user may not end it"
+    process.wait()
+    printed.rest(0)
     return " and was killed"

@@ -25,6 +25,25 @@ class Stopped(Exception):
     """Something more urgent came."""
 
 
+class TooLong(Exception):
+    """The time is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """When to go no further: as soon as `stop` is set, or at `deadline` (monotonic seconds)."""
+
+    stop: threading.Event
+    deadline: float
+
+    def check(self) -> None:
+        """Raises Stopped or TooLong."""
+        if self.stop.is_set():
+            raise Stopped
+        if time.monotonic() > self.deadline:
+            raise TooLong
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """The end of one file: which file, how many bytes it had, and what they were (a fingerprint)."""
@@ -80,16 +99,16 @@ def mark(path: str) -> Mark:
     return Mark(trouble=f'"{path}" was being rotated at the transition all the time')
 
 
-def recognised(file: IO[bytes], places: Iterable[Place], stop: threading.Event) -> tuple[Place, bytes] | None:
+def recognised(file: IO[bytes], places: Iterable[Place], limit: Limit) -> tuple[Place, bytes] | None:
     """The last of the places that is in the file, with the half line that stood before it; None where none is. An empty place is in no file.
 
-    Raises Stopped, and what reading a broken file raises.
+    Raises Stopped, TooLong, and what reading a broken file raises.
     """
     file.seek(0)
     head, found = _exactly(file, _WINDOW), None
     for place in sorted(places, key=lambda one: one.size):
         width = min(place.size, _WINDOW)
-        if not width or not _reach(file, place.size - width, stop):
+        if not width or not _reach(file, place.size - width, limit):
             continue
         tail = _exactly(file, width)
         if len(tail) == width and _fingerprint(head[:width], tail) == place.content:
@@ -142,11 +161,10 @@ def _fingerprint(head: bytes, tail: bytes) -> str:
     return hashlib.sha256(head + b"\0" + tail).hexdigest()[:32]
 
 
-def _reach(file: IO[bytes], to: int, stop: threading.Event) -> bool:
+def _reach(file: IO[bytes], to: int, limit: Limit) -> bool:
     """Whether a packed file holds that much; any other is moved there in any case."""
     while (at := file.tell()) < to:
-        if stop.is_set():
-            raise Stopped
+        limit.check()
         if file.seek(min(at + _STRIDE, to)) == at:
             return False
     return file.seek(to) == to

@@ -7,22 +7,27 @@ written cannot be found, the answer is "could not tell". A file of any size and 
 
 import os
 import threading
+import time
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
 import regex
 
+from rollback_daemon.durations import format_duration
 from rollback_daemon.transitions.log_files import PACKED, UNREADABLE, Candidate, NotALog, candidates, opened, unpacked
 from rollback_daemon.transitions.log_lines import match, pieces, shown
-from rollback_daemon.transitions.log_mark import Mark, Place, Stopped, mark, recognised, why
+from rollback_daemon.transitions.log_mark import Limit, Mark, Place, Stopped, TooLong, mark, recognised, why
 
 __all__ = ["Mark", "Scanned", "mark", "scan"]
 
 _Listed = dict[tuple[int, int], Candidate]
 _BLOCK = 256 * 1024
+LONGEST = timedelta(minutes=10)
+"""What a scan may take."""
 _TRIES = 5  # a rotation in the middle of a look is rare, two in a row are rarer
 
 
@@ -55,22 +60,26 @@ class _Changed(Exception):
     """Files were renamed or emptied while they were looked at."""
 
 
-def scan(path: str, without: str, since: Mark, stop: threading.Event) -> Scanned:
+def scan(path: str, without: str, since: Mark, stop: threading.Event, longest: timedelta = LONGEST) -> Scanned:
     """Whether the pattern (`re`) appears in a line that was written to the log since the mark. Never raises, and waits for nothing but the disk.
 
     A line that was half written at the mark counts when the match reaches into its second half. The last line counts although it has no end yet.
+    It is over, without an answer, within a few seconds after `stop` is set or the `longest` time is over.
     """
     if since.trouble:
         return Scanned(unknown=since.trouble)
-    pattern = regex.compile(without)
+    pattern, limit = regex.compile(without), Limit(stop, time.monotonic() + longest.total_seconds())
     for _ in range(_TRIES):
         try:
             with ExitStack() as files:
-                return _Scan(path, since, stop, files).run(pattern)
+                return _Scan(path, since, limit, files).run(pattern)
         except _Changed:
             continue
         except Stopped:
             return Scanned(unknown="the scan had to give way to something more urgent")
+        except TooLong:
+            cure = "write a pattern that is found out sooner, or have less logged"
+            return Scanned(unknown=f'"{path}" could not be read to its end within {format_duration(longest)}; {cure}')
         except NotALog as error:
             return Scanned(unknown=str(error))
         except OSError as error:
@@ -81,8 +90,8 @@ def scan(path: str, without: str, since: Mark, stop: threading.Event) -> Scanned
 class _Scan:
     """One look at all the files of a log."""
 
-    def __init__(self, path: str, since: Mark, stop: threading.Event, files: ExitStack) -> None:
-        self._path, self._mark, self._stop, self._files = path, since, stop, files
+    def __init__(self, path: str, since: Mark, limit: Limit, files: ExitStack) -> None:
+        self._path, self._mark, self._limit, self._files = path, since, limit, files
         self._known = {place.key: place for place in since.places}
         self._troubles: list[str] = []
         self._recognised: set[Place] = set()
@@ -130,7 +139,7 @@ class _Scan:
     def _part(self, one: Candidate, file: IO[bytes]) -> _Part | None:
         """What is new in the file; None where nothing is."""
         own = self._known.get(one.key)
-        if own is not None and (own.size == 0 or recognised(file, [own], self._stop)):
+        if own is not None and (own.size == 0 or recognised(file, [own], self._limit)):
             self._recognised.add(own)
             if own.size == one.size:
                 return None
@@ -151,7 +160,7 @@ class _Scan:
 
     def _place(self, content: IO[bytes]) -> tuple[Place | None, bytes]:
         """The marked place that is in this content, with the half line before it."""
-        found = recognised(content, self._known.values(), self._stop)
+        found = recognised(content, self._known.values(), self._limit)
         if found is None:
             return None, b""
         self._recognised.add(found[0])
@@ -163,6 +172,7 @@ class _Scan:
         half = len(part.half.replace(b"\0", b"").decode(errors="replace"))
         try:
             for piece, begin in pieces(self._blocks(part, counter)):
+                self._limit.check()
                 text = piece.decode(errors="replace").rstrip("\r")
                 found = match(pattern, text, begin, half)
                 half = 0
@@ -178,8 +188,7 @@ class _Scan:
         part.content.seek(part.start)
         left = part.end - part.start if part.end is not None else None
         while left is None or left:
-            if self._stop.is_set():
-                raise Stopped
+            self._limit.check()
             block = part.content.read(_BLOCK if left is None else min(left, _BLOCK))
             if not block:
                 break

@@ -18,7 +18,7 @@ from rollback_daemon.rules.aftercare import LogScan
 from rollback_daemon.rules.duties import Command, HttpCheck
 from rollback_daemon.signals.fetch import NoPage, Page, fetch, shown
 from rollback_daemon.transitions.hooks import Ran, run
-from rollback_daemon.transitions.log_scan import Mark, scan
+from rollback_daemon.transitions.log_scan import Mark, Scanned, scan
 
 _AGAIN = 0.25  # seconds between two tries; an application that restarts answers well soon
 _KEPT = 1024  # bytes of an answer that are worth keeping
@@ -32,6 +32,7 @@ def run_step(step: Command | HttpCheck | LogScan, environment: Mapping[str, str]
 
     A check is asked again until its timeout is over for as long as it fails, and what it last found is the error; a command runs once. A log is
     scanned once, from its mark on (`marks` by path); where that cannot be done in whole, and nothing is found in the rest, the error is `unknown`.
+    An error does not say the address that was asked: it is told beside what the step is (`describe`).
     """
     match step:
         case Command():
@@ -63,8 +64,15 @@ def _scan(step: LogScan, since: Mark | None, stop: threading.Event) -> Ran:
         return Ran(f'"{step.without}" appears in {step.path}: {scanned.found}', scanned.found, seconds)
     if scanned.unknown:
         return Ran(f"could not tell: {scanned.unknown}", "", seconds, unknown=True)
-    files = "1 file" if scanned.files == 1 else f"{scanned.files} files"
-    return Ran("", f"{scanned.size} bytes in {files} since the transition", seconds)
+    return Ran("", _read(scanned), seconds)
+
+
+def _read(scanned: Scanned) -> str:
+    """How much a scan that found nothing has looked at."""
+    if not scanned.size:
+        return "nothing was written to it since the transition"
+    size = "1 byte" if scanned.size == 1 else f"{scanned.size} bytes"
+    return f"{size} in {'1 file' if scanned.files == 1 else f'{scanned.files} files'} since the transition"
 
 
 def _check(check: HttpCheck, stop: threading.Event) -> Ran:
@@ -78,7 +86,7 @@ def _check(check: HttpCheck, stop: threading.Event) -> Ran:
         elif not page.late or not error:  # that the last of many tries came to no end says less than what the one before it found
             error = _no_answer(check, page)
         if error and stop.is_set():
-            error = f"{shown(check.url)} had to give way to something more urgent"
+            error = "it had to give way to something more urgent"
         over = not error or stop.is_set() or time.monotonic() + _AGAIN > deadline
         if over:
             return Ran(error, output, time.monotonic() - started)
@@ -87,25 +95,24 @@ def _check(check: HttpCheck, stop: threading.Event) -> Ran:
 
 def _no_answer(check: HttpCheck, page: NoPage) -> str:
     if page.late:
-        return f"{shown(check.url)} did not answer within {format_duration(check.timeout)}"
-    return f"{shown(check.url)} cannot be asked: {page.why}"
+        return f"did not answer within {format_duration(check.timeout)}"
+    return f"cannot be asked: {page.why}"
 
 
 def _failure(check: HttpCheck, page: Page) -> str:
     """What the answer lacks; empty when it has everything."""
     if not 200 <= page.status < 300:
-        return f"{shown(check.url)} answered {page.status}"
+        return f"answered {page.status}"
     if not check.expect:
         return ""
     if not page.whole:
-        return f"{shown(check.url)}: the answer is larger than 1 MiB"
+        return "the answer is larger than 1 MiB"
     try:
         document = json.loads(page.body, parse_constant=_no_json)
     except (ValueError, RecursionError):
-        return f"{shown(check.url)}: the answer is not JSON"
+        return "the answer is not JSON"
     wrong = [_difference(pointer, _at(document, pointer), wanted) for pointer, wanted in check.expect.items()]
-    differing = "; ".join(filter(None, wrong))
-    return f"{shown(check.url)}: {differing}" if differing else ""
+    return "; ".join(filter(None, wrong))
 
 
 def _difference(pointer: str, found: Any, wanted: Any) -> str:

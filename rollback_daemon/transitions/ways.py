@@ -3,13 +3,14 @@
 Lives here: finding what these need. Must not live here: which way is taken (the judge), the steps of a transition (`execute`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rollback_daemon.errors import FlagError, Refused
 from rollback_daemon.flags.store import FlagStore, FlagValue, same
+from rollback_daemon.judge.aftermath import identity
 from rollback_daemon.judge.position import Open
-from rollback_daemon.rules.aftercare import Aftercare, LogScan, WayKind
+from rollback_daemon.rules.aftercare import LogScan, Proof
 from rollback_daemon.rules.duties import Command
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.transitions.log_mark import mark
@@ -31,12 +32,14 @@ def backup_of(store: FlagStore, expected: Mapping[str, FlagValue], opened: Open)
     raise Refused(f"{store.describe()}: there is no backup with the flags that are to be restored")
 
 
-def marks_of(care: Aftercare) -> dict[str, Any]:
+def marks_of(steps: Iterable[Proof]) -> dict[str, Any]:
     """Where the logs of a verification end now, as plain JSON; they are scanned from there."""
-    return {step.path: mark(step.path).body() for step in care.verify if isinstance(step, LogScan)}
+    return {step.path: mark(step.path).body() for step in steps if isinstance(step, LogScan)}
 
 
-def command_of(rollout: Rollout, opened: Open) -> Command | None:
-    """The program of a way back; None where the rule file has it no more, and nothing is left to be run."""
-    way = rollout.aftercare.ways[opened.way] if opened.way < len(rollout.aftercare.ways) else None
-    return way.command if way and way.kind is WayKind.COMMAND else None
+def command_of(rollout: Rollout, opened: Open) -> Command:
+    """The program of a way back. Raises Refused where the rule file has that way no more."""
+    for way in rollout.aftercare.ways:
+        if way.command is not None and identity([way]) == opened.way_told:
+            return way.command
+    raise Refused(f"the rule file of {rollout.name} has that way back no more")

@@ -46,16 +46,16 @@ HALF = flags_of("true", "false", "50")
 
 
 class Health(MisbehavingServer):
-    """What the service says of itself at `/health`: the flags that stand in the file, or those that it is `stuck` with."""
+    """What the service says of itself at `/health`: the flags that stand in the file, or those of SPICE and Pipelex that it is `stuck` with."""
 
     def __init__(self, flags: Path) -> None:
         self.flags = flags
-        self.stuck: bool | None = None
+        self.stuck: tuple[bool, bool] | None = None
         super().__init__()
 
     def answer(self, _request: Request, /) -> Answer:
         on = {key for key, value in dotenv_values(self.flags).items() if value == "true"}
-        spice, pipelex = ("USE_SPICE" in on, "USE_PIPELEX" in on) if self.stuck is None else (self.stuck, self.stuck)
+        spice, pipelex = self.stuck or ("USE_SPICE" in on, "USE_PIPELEX" in on)
         return Answer(json.dumps({"spice_enabled": spice, "pipelex_enabled": pipelex}).encode(), "application/json")
 
 

@@ -139,7 +139,9 @@ def terminal_says_why(stand: Stand, alert: str, value: str) -> None:
     assert next(line for line in table.splitlines() if line.startswith("  why")).count(beside) == 1
     events = stand.rollbackd("history", ROLLOUT, "--format", "json").json
     assert [beside in one["why"][0] for one in events if one["event"] == "intended"] == [False, True]
-    assert re.search(rf"intended +rollback canary -> baseline \[.*\]: {alert}: .*{re.escape(beside)}", stand.rollbackd("history", ROLLOUT).out)
+    assert re.search(
+        rf"intended +rollbackd +rollback canary -> baseline \[.*\]: {alert}: .*{re.escape(beside)}", stand.rollbackd("history", ROLLOUT).out
+    )
 
 
 def stays_down(stand: Stand) -> None:

@@ -142,6 +142,13 @@ def test_the_document_tells_times_values_and_limits(report: dict[str, Any]) -> N
     assert text.count("# checkout: incident") == 1
 
 
+def test_the_runbook_is_named_where_the_rule_file_has_one(report: dict[str, Any]) -> None:
+    known = {**report, "runbook_url": "https://runbooks.example.com/checkout"}
+    assert "Runbook: https" in incident_markdown(known)
+    assert "Runbook: <code>https://runbooks.example.com/checkout</code>" in incident_html(known)
+    assert "Runbook" not in incident_markdown(report) + incident_html(report)
+
+
 LASTED = [(0, "0 s"), (0.024, "24 ms"), (0.24, "0.2 s"), (59.6, "1m"), (302.1, "5m2s"), (5412, "1h30m"), (90000, "1d1h"), (None, "-")]
 
 

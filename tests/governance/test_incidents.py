@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from rollback_daemon.errors import OperationRefused
 from rollback_daemon.governance.happenings import line
+from rollback_daemon.governance.incident_html import incident_html
+from rollback_daemon.governance.incident_markdown import incident_markdown
+from rollback_daemon.governance.incident_words import cause
 from rollback_daemon.governance.incidents import called, incidents, outline, overlapping
 from rollback_daemon.journal.journal import Record
 from rollback_daemon.judge import aftermath
@@ -43,6 +46,99 @@ def test_a_promotion_ends_it_and_a_rehearsal_is_none() -> None:
     assert one.ending
     assert one.ending.body["kind"] == "promote"
     assert not Affair().adopted().intended("r1", rehearsal={"id": "r1", "soaked": 0}).done("r1").incidents()
+
+
+def test_a_part_of_an_id_that_no_other_has_is_enough() -> None:
+    found = Affair().adopted().intended("20260301-ab12").resumed().intended("20260302-ab34").incidents()
+    assert called(found, "checkout", "b3").id == "20260302-ab34"
+    with pytest.raises(OperationRefused, match="more than one incident of checkout; name one of: 20260301-ab12, 20260302-ab34"):
+        called(found, "checkout", "ab")
+
+
+def test_an_id_that_is_a_part_of_another_is_itself_and_all_there_are_are_named() -> None:
+    affair = Affair().adopted()
+    for number in range(1, 12):
+        affair.intended(f"i{number}").resumed()
+    assert called(affair.incidents(), "checkout", "i1").id == "i1"
+    with pytest.raises(OperationRefused, match=", ".join(f"i{number}" for number in range(1, 12))):
+        called(affair.incidents(), "checkout", "x")
+
+
+def announced() -> Affair:
+    """A rollback that a trigger announces for 20 seconds later, with what people and hooks do meanwhile."""
+    affair = Affair().adopted().at(10).trigger("firing", 0.03, since=10)
+    affair.put("hooked", hook="Old", on="ready", of=1, error="", attempts=9, output="", seconds=1)
+    affair.put("scheduled", alert="ErrorRateHigh", due="2026-03-01T12:00:30+00:00", to="baseline", why="x")
+    affair.at(11).put("hooked", hook="Chat", on="rollback_scheduled", of=4, error="", attempts=1, output="", seconds=0.1)
+    for name, more in (("RolloutRollbackScheduled", {"trigger": "ErrorRateHigh"}), ("ErrorRateHigh", {}), ("Other", {})):
+        alerts = [{"alertname": name, "severity": "critical", **more}]
+        affair.at(12).put("told", incident="", before="x", alerts=alerts, alertmanager="http://alertmanager:9093")
+    affair.at(15).put("held", why="ann: wait", by="ann", code="person")
+    return affair
+
+
+def test_what_happened_while_it_was_announced_led_to_it() -> None:
+    affair = announced().at(30).intended(code="escalated", to="baseline").done(to="baseline")
+    affair.at(31).put("told", incident="i1", alerts=[{"alertname": "ErrorRateHigh", "severity": "critical"}], alertmanager="http://alertmanager:9093")
+    report = affair.report()
+    lines = [one["what"] for one in report["timeline"]]
+    assert "the way up was stopped by ann" in lines
+    assert [one for one in lines if one.startswith("hook")] == ["hook Chat on rollback_scheduled: taken"]
+    assert [(one["alertname"], one["at"][11:19]) for one in report["told"]] == [
+        ("RolloutRollbackScheduled", "12:00:12"),
+        ("ErrorRateHigh", "12:00:12"),
+    ]
+
+
+def test_what_a_trigger_announces_by_itself_was_neglected_by_nobody() -> None:
+    affair = announced().at(30).intended(code="escalated", to="baseline").done(to="baseline")
+    assert cause(affair.report()) == "it was announced, and not cancelled: ErrorRateHigh"
+    affair = Affair().adopted().at(10).trigger("firing", 0.03, since=10).put("escalated", alert="ErrorRateHigh", level="lead", number=1, why="x")
+    affair.at(20).put("scheduled", alert="ErrorRateHigh", due="x", to="baseline", why="x").at(30).intended(code="escalated")
+    assert cause(affair.report()) == "nobody took it in hand in time: ErrorRateHigh"
+
+
+def test_verifying_again_changes_no_figure_and_stands_apart() -> None:
+    affair = Affair().adopted().at(10).intended(breached_at=None).done().at(20).checked(0, "flags read back").verified()
+    before = affair.report()["times"]
+    affair.at(500).put("verifying", id="i1", incident="i1", by="ann", why="ann: once more", logs={}, steps="s")
+    affair.at(501).checked(0, "flags read back").checked(1, "GET /health", "fail").unverified()
+    report = affair.report()
+    assert report["times"] == {**before, "open": report["times"]["open"]}
+    [made] = report["transitions"]
+    assert (made["verified"]["outcome"], len(made["steps"])) == ("verified", 1)
+    [again] = made["again"]
+    assert (again["by"], again["verified"]["outcome"], [step["step"] for step in again["steps"]]) == (
+        "ann",
+        "unverified",
+        ["flags read back", "GET /health"],
+    )
+    for text in (incident_markdown(report), incident_html(report)):
+        assert "Verified again, asked for by ann: once more" in text
+
+
+def test_the_last_rollback_is_the_one_that_was_or_was_not_verified() -> None:
+    affair = Affair().adopted().at(10).intended().done().at(20).verified().at(30).intended("i2", "canary", "baseline").done("i2", "baseline")
+    assert affair.report()["times"]["decision_to_verified"] is None
+    affair.at(40).unverified("i2").at(50).put("verifying", id="i2", by="ann", why="ann: x", logs={}, steps="s").at(60).verified("i2")
+    assert affair.report()["times"]["decision_to_verified"] == 50
+
+
+def test_without_a_breach_there_is_no_time_since_one() -> None:
+    report = Affair().adopted().at(10).intended(code="person", triggers=[], by="ann", breached_at=None).at(11).done().at(12).verified().report()
+    times = report["times"]
+    assert (times["breached"], times["breach_to_flags"], times["breach_to_verified"]) == (None, None, None)
+    assert (times["decision_to_flags"], times["decision_to_verified"]) == (1, 2)
+    assert "| Decision to flags read back | 1 s |" in incident_markdown(report)
+
+
+def test_a_further_rollback_that_somebody_asks_for_leaves_more_to_be_written() -> None:
+    affair = Affair().adopted().intended().done().wrote(complete=True, root_cause="a").intended("i2", "canary", "baseline", code="unverified")
+    assert affair.report()["postmortem"]["complete"]["by"] == "ann"
+    affair.intended("i3", "canary", "baseline", code="person")
+    assert affair.report()["postmortem"]["complete"] is None
+    assert affair.incidents()[0].paper.written == {"root_cause"}
+    assert affair.wrote(complete=True, by="bob").report()["postmortem"]["complete"]["by"] == "bob"
 
 
 def test_what_led_to_it_is_told_from_the_first_breach_of_the_triggers_that_fired() -> None:

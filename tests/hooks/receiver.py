@@ -31,10 +31,11 @@ class Receiver(MisbehavingServer):
 
     def __init__(self, *answers: int) -> None:
         self._answers = list(answers)
+        self.reply = b"taken"
         super().__init__()
 
     def answer(self, request: Request, /) -> Answer:
-        return Answer(b"taken", "text/plain", self._answers.pop(0) if self._answers else 200)
+        return Answer(self.reply, "text/plain", self._answers.pop(0) if self._answers else 200)
 
     @property
     def told(self) -> list[dict[str, Any]]:
@@ -76,13 +77,15 @@ def by_shell(script: str, *on: str, name: str = "Ticket", timeout: float = 30) -
 class Office:
     """An outbox on a real journal, as one run of the daemon has it, with a clock that is set by hand."""
 
-    def __init__(self, folder: Path, *rollouts: Rollout) -> None:
-        self.time = NOON
+    def __init__(self, folder: Path, *rollouts: Rollout, at: datetime = NOON, begun: bool = True) -> None:
+        self.time = at
         self.database = folder / "journal.db"
         self.journal = Journal.open(f"sqlite:///{self.database}", busy_timeout=timedelta(milliseconds=20), last_resort=lambda _: None)
         self.outcomes: list[tuple[str, str, str]] = []
         self.outbox = Outbox(self.journal, self, self.put, self, "http://localhost:9811", QUICK)
         self.outbox.follow(rollouts)
+        if begun:
+            self.outbox.begin()
 
     def now(self) -> datetime:
         return self.time

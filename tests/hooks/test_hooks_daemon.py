@@ -45,6 +45,11 @@ def test_a_hook_that_hangs_changes_nothing_for_the_rollback_and_goes_on_after_a_
             assert "error_rate 0.5 > 0.01" in chat.told[0]["sentence"]
             wait_until(lambda: entries(bench, "hooked", hook="Chat"), "its end on record", PATIENCE)
             assert entries(bench, "hooked", hook="Slow") == []
+            (behind,) = wait_until(
+                lambda: bench.get("/api/v1/rollouts/checkout/explain").json()["hooks"], "the hook to be told to be behind", PATIENCE
+            )
+            assert (behind["hook"], behind["waiting"], behind["on"], behind["error"]) == ("Slow", 2, "promoted", "")
+            assert "hook behind  Slow  2 events wait since" in bench.rollbackd("explain", "checkout").out
             assert 'rollback_daemon_hook_deliveries_total{hook="Chat",outcome="delivered",rollout="checkout"} 1.0' in bench.get("/metrics").text
             bench.daemon.kill()
             slow.fault = Fault.NONE
@@ -54,3 +59,21 @@ def test_a_hook_that_hangs_changes_nothing_for_the_rollback_and_goes_on_after_a_
             assert again == [first]
             assert [one["on"] for one in entries(bench, "hooked", hook="Slow")] == ["promoted", "rolled_back"]
             assert len(chat.told) == 1
+
+
+def test_a_hook_that_kills_the_daemon_does_not_come_before_the_rollback(told: PrometheusServer, tmp_path: Path) -> None:
+    called, enough = tmp_path / "called", tmp_path / "enough"
+    deadly = f"echo x >> {called}; [ -e {enough} ] || kill -9 $PPID"
+    bench = Bench(tmp_path, told.url, rules=with_hooks(f"{{hook: Deadly, on: [gate_failed], command: [/bin/sh, -c, '{deadly}']}}"))
+    bench.set_error_rate(0)
+    with bench:
+        bench.to_canary()
+        bench.set_error_rate(0.005)  # too much for the gate, not for the trigger
+        wait_until(lambda: not bench.daemon.running, "the hook to end the daemon", PATIENCE)
+        bench.set_error_rate(0.5)
+        bench.daemon.stop()
+        bench.daemon.start()
+        wait_until(lambda: "NEW_CHECKOUT=false" in bench.flags.read_text(), "the flags to be lowered", PATIENCE)
+        assert called.read_text() == "x\n", "not called again before that"
+        enough.touch()
+        wait_until(lambda: entries(bench, "hooked", hook="Deadly", error=""), "the hook to be called again", PATIENCE)

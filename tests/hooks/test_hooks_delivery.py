@@ -4,8 +4,10 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from rollback_daemon.hooks.delivery import Sent, deliver, secrets_of, signatures
 from rollback_daemon.lab.faults import Fault
+from rollback_daemon.lab.servers import wait_until
 from rollback_daemon.rules.aftercare import Hook
 from tests.hooks.receiver import NOON, Receiver, by_shell, over_http
 from tests.signals.tcp import ENDLESS, TCPServer
@@ -98,6 +101,7 @@ def test_while_a_secret_is_replaced_both_sign() -> None:
         (b"\n", "has no secret"),
         (b"whsec_???", "has a whsec_ secret that is not base64"),
         (b"\xff", "is not UTF-8"),
+        (b"x" * (64 * 1024 + 1), "is larger than 64 KiB; a secret is a line"),
     ],
 )
 def test_without_a_usable_secret_nothing_is_sent(tmp_path: Path, content: bytes | None, error: str) -> None:
@@ -114,7 +118,7 @@ def test_without_a_usable_secret_nothing_is_sent(tmp_path: Path, content: bytes 
 def test_only_2xx_is_taken_and_some_answers_are_final(status: int, final: bool) -> None:
     with Receiver(status) as server:
         got = sent(over_http(f"{server.url}/in?token=geheim"))
-    assert (got.error, got.final) == (f"{server.url}/in answered {status}", final)
+    assert (got.error, got.final) == (f"{server.url} answered {status}", final)
 
 
 def test_a_server_that_hangs_costs_no_more_than_the_timeout() -> None:
@@ -144,4 +148,36 @@ def test_a_call_ends_soon_after_it_is_told_to() -> None:
 
 def test_nobody_listening_is_an_error_without_secrets_of_the_address() -> None:
     hook = Hook("Chat", frozenset({"held"}), http="http://user:geheim@127.0.0.1:9/in?token=geheim", timeout=timedelta(seconds=2))
-    assert sent(hook).error == "http://127.0.0.1:9/in: connection refused"
+    assert sent(hook).error == "http://127.0.0.1:9: connection refused"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+def test_a_secret_file_that_is_no_file_holds_nobody_up(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    secret = tmp_path / "hook.key"
+    make(secret)
+    got = sent(over_http("http://127.0.0.1:9", secret_file=str(secret)))
+    assert (got.error, got.final) == (f'the secret file "{secret}" is no regular file; write the secret into one', False)
+
+
+KEY = "/services/T0/B0/s3cretKey"
+
+
+@pytest.mark.parametrize("status", [200, 404, 410])
+def test_the_path_of_an_address_is_a_secret_whoever_repeats_it(status: int) -> None:
+    with Receiver(status) as server:
+        server.reply = f"there is nothing at {KEY}?token=geheim1234, nor at {KEY}".encode()
+        got = sent(over_http(f"{server.url}{KEY}?token=geheim1234"))
+    assert "s3cretKey" not in got.error + got.output
+    assert got.output == "there is nothing at (path), nor at (path)"
+
+
+def test_the_path_of_an_address_is_a_secret_where_the_answer_is_cut() -> None:
+    with Receiver() as server:
+        server.reply = b"x" * 1010 + KEY.encode()
+        assert "s3cret" not in sent(over_http(f"{server.url}{KEY}")).output
+
+
+def test_what_a_hook_leaves_in_the_background_is_ended() -> None:
+    got = sent(by_shell("sleep 1000 & echo $!"))
+    assert got.error == ""
+    wait_until(lambda: not Path(f"/proc/{got.output}/stat").exists() or ") Z " in Path(f"/proc/{got.output}/stat").read_text(), "it to be gone")

@@ -71,6 +71,22 @@ def test_flags_that_were_taken_back_at_the_same_stage_are_no_step_down() -> None
     assert notice.sentence.startswith('checkout has the flags of "half" again: ')
 
 
+def test_another_way_back_to_where_it_is_already_is_no_news_and_a_step_further_down_is() -> None:
+    first, again = (Event.DONE, {**ROLLBACK, "id": "t0"}), {"id": "t1", "kind": "rollback", "from": "canary", "to": "canary"}
+    way = (Event.INTENDED, {**INTENT, **again, "code": "unverified"})
+    assert names(first, (Event.UNVERIFIED, SHOWN[Event.UNVERIFIED]), way, (Event.DONE, again)) == []
+    lower = {**again, "to": "baseline"}
+    assert names(first, (Event.INTENDED, {**INTENT, **lower}), (Event.DONE, lower)) == ["rolled_back"]
+    abandoned = (Event.ABANDONED, {**ROLLBACK, "id": "t0", "why": "no backup"})
+    assert names((Event.DONE, {**ROLLBACK, "kind": "promote"}), abandoned, way, (Event.DONE, again)) == ["rolled_back"], "nobody was told yet"
+    assert names(first, (Event.RESUMED, SHOWN[Event.RESUMED]), (Event.INTENDED, {**INTENT, **again}), (Event.DONE, again)) == ["rolled_back"]
+
+
+def test_where_logs_ended_is_for_the_daemon_alone() -> None:
+    (notice,) = told((Event.INTENDED, INTENT), (Event.DONE, {**ROLLBACK, "logs": {"app.log": {"inode": 7, "digest": "ab"}}}))
+    assert "logs" not in notice.facts
+
+
 def test_a_rehearsal_is_no_rollback_and_its_return_no_promotion() -> None:
     down = {**INTENT, "rehearsal": {"id": "r1", "soaked": 0}}
     assert names((Event.INTENDED, down), (Event.DONE, ROLLBACK)) == []
@@ -127,6 +143,22 @@ def test_a_follow_up_is_told_when_it_fails_for_the_first_time_and_the_last_one_w
     assert names((Event.FOLLOWED_UP, {**body, "decision_due": True})) == ["follow_up_failed", "decision_due"]
     assert names((Event.FOLLOWED_UP, {**body, "try": 2})) == []
     assert names((Event.FOLLOWED_UP, {**body, "passed": True, "decision_due": True})) == ["decision_due"]
+
+
+def test_a_first_level_is_reached_and_the_next_because_nobody_came() -> None:
+    level = {"alert": "ErrorsHigh", "level": "ticket", "number": 1, "why": WHY}
+    assert told((Event.ESCALATED, level))[0].sentence == f"checkout is at level ticket: {WHY}"
+    later = told((Event.ESCALATED, {**level, "level": "lead", "number": 2}))[0].sentence
+    assert later == f"checkout goes to the next level, lead: nobody has looked after ErrorsHigh: {WHY}"
+
+
+def test_an_announced_rollback_that_is_moot_was_cancelled_by_nobody() -> None:
+    moot = {"alert": "ErrorsHigh", "by": "rollbackd", "why": 'it is at "baseline" already', "moot": True}
+    (notice,) = told((Event.CANCELLED, moot))
+    begin = "checkout will not be rolled back as announced"
+    assert notice.sentence == f'{begin}: nobody cancelled it, it does not apply any more: it is at "baseline" already'
+    assert notice.facts["moot"] is True
+    assert told((Event.CANCELLED, SHOWN[Event.CANCELLED]))[0].sentence == f"{begin}: mended"
 
 
 @pytest.mark.parametrize("event", SHOWN)

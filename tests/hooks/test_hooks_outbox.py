@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog.testing
 
 from rollback_daemon.journal.journal import Journal
 from rollback_daemon.judge.state import Happened
 from rollback_daemon.judge.transitions import Event
 from rollback_daemon.lab.faults import Fault
 from rollback_daemon.rules.model import Rollout
-from tests.hooks.receiver import HELD, Office, Receiver, by_shell, guarded, over_http
+from tests.hooks.receiver import HELD, NOON, Office, Receiver, by_shell, guarded, over_http
 from tests.journal.helpers import locked
 
 Open = Callable[..., Office]
@@ -31,8 +32,8 @@ def opened(tmp_path: Path) -> Iterator[Open]:
     """Opens an office on the same journal as the one before, which a test closes or leaves as a kill would."""
     offices: list[Office] = []
 
-    def open_office(*rollouts: Rollout) -> Office:
-        offices.append(Office(tmp_path, *rollouts))
+    def open_office(*rollouts: Rollout, **how: Any) -> Office:
+        offices.append(Office(tmp_path, *rollouts, **how))
         return offices[-1]
 
     yield open_office
@@ -71,10 +72,38 @@ def test_what_fails_is_tried_again_with_the_same_key(opened: Open) -> None:
     with Receiver(500, 503) as receiver:
         office = opened(guarded(over_http(receiver.url)))
         office.happens(Event.HELD, HELD)
-        (end,) = office.ends()
-        assert (end.body["attempts"], end.body["error"]) == (3, "")
+        failed, end = office.ends(2)
+        assert (failed.body["retrying"], failed.body["attempts"], failed.body["error"]) == (True, 1, f"{receiver.url} answered 500")
+        assert (end.body.get("retrying"), end.body["attempts"], end.body["error"]) == (None, 3, "")
         assert len({told["id"] for told in receiver.told}) == 1
         assert [outcome for *_, outcome in office.outcomes] == ["retried", "retried", "delivered"]
+
+
+def test_a_hook_that_fails_is_on_record_and_in_the_log_with_what_it_said_while_it_is_tried_again(opened: Open) -> None:
+    office = opened(guarded(by_shell("echo no such board >&2; exit 3")))
+    with structlog.testing.capture_logs() as logs:
+        office.happens(Event.HELD, body(0))
+        office.happens(Event.HELD, body(1))
+        (failed,) = office.ends()
+        assert (failed.body["retrying"], failed.body["error"], failed.body["output"]) == (True, '"/bin/sh" exited with 3', "no such board")
+        office.wait(lambda: len(office.outcomes) > 2, "three tries")
+    (line,) = [one for one in logs if "hook" in one["event"]]
+    assert (line["error"], line["output"]) == ('"/bin/sh" exited with 3', "no such board")
+    ((name, backlog),) = office.outbox.behind("checkout")
+    assert (name, backlog.waiting, backlog.first.event, backlog.error, backlog.output) == ("Ticket", 2, "held", failed.body["error"], "no such board")
+    assert backlog.attempts > 1
+    assert len(office.journal.records(kinds=[Event.HOOKED])) == 1, "the first of many failures is enough"
+
+
+def test_a_hook_is_behind_when_it_fails_or_does_not_end_and_not_otherwise(opened: Open, receiver: Receiver, tmp_path: Path) -> None:
+    began = tmp_path / "began"
+    office = opened(guarded(by_shell(f"touch {began}; sleep 60", timeout=60), over_http(receiver.url)))
+    office.happens(Event.HELD, HELD)
+    office.ends()
+    office.wait(began.exists, "the hook to begin")
+    assert office.outbox.behind("checkout") == office.outbox.behind("unknown") == []
+    office.time += timedelta(seconds=6)
+    assert [(name, one.waiting, one.error) for name, one in office.outbox.behind("checkout")] == [("Ticket", 1, "")]
 
 
 def test_the_order_is_kept_while_the_first_is_tried_again(opened: Open) -> None:
@@ -82,7 +111,7 @@ def test_the_order_is_kept_while_the_first_is_tried_again(opened: Open) -> None:
         office = opened(guarded(over_http(receiver.url)))
         for number in range(3):
             office.happens(Event.HELD, body(number))
-        office.ends(3)
+        office.ends(4)
         assert said(receiver) == [["reason 0"]] * 3 + [["reason 1"], ["reason 2"]]
 
 
@@ -92,8 +121,9 @@ def test_after_a_day_it_is_given_up_on_record_and_the_next_has_its_turn(opened: 
         office.happens(Event.HELD, HELD)
         office.wait(lambda: len(receiver.requests) > 1, "a second try")
         office.time += timedelta(hours=24, seconds=1)
-        (end,) = office.ends()
+        _, end = office.ends(2)
         assert end.body["error"] == f"{receiver.url} answered 500"
+        assert "retrying" not in end.body
         assert office.outcomes[-1] == ("checkout", "Chat", "given_up")
 
 
@@ -132,11 +162,11 @@ def test_what_was_interrupted_is_made_again_by_the_next_start_with_the_same_key(
         office = opened(guarded(over_http(first.url)))
         first.fault = Fault.HTTP_500
         office.happens(Event.HELD, HELD)
-        office.wait(lambda: first.requests, "a try")
+        office.ends()  # the first try, on record as one that failed
         office.close()
     with Receiver() as second:
         office = opened(guarded(over_http(second.url)))
-        office.ends()
+        office.ends(2)
         assert second.told[0]["id"] == first.told[0]["id"]
         office.close()
         opened(guarded(over_http(second.url))).happens(Event.HELD, body(2))
@@ -183,7 +213,7 @@ def test_a_reload_changes_where_the_next_try_goes(opened: Open, receiver: Receiv
         office.happens(Event.HELD, HELD)
         office.wait(lambda: away.requests, "a try")
         office.outbox.follow([guarded(over_http(receiver.url))])
-        (end,) = office.ends()
+        _, end = office.ends(2)
     assert end.body["error"] == ""
     assert said(receiver) == [[HELD["why"]]]
 
@@ -238,3 +268,48 @@ def test_many_events_at_once_are_each_delivered_once(opened: Open, receiver: Rec
         office.happens(Event.HELD, body(number))
     office.ends(30)
     assert said(receiver) == [[f"reason {number}"] for number in range(30)]
+
+
+def test_two_rollouts_with_the_same_news_at_the_same_moment_are_both_told(opened: Open, receiver: Receiver) -> None:
+    office = opened(guarded(over_http(receiver.url)), guarded(over_http(receiver.url), name="billing"))
+    for rollout in ("checkout", "billing"):
+        office.journal.append_or_spill(rollout, Event.HELD, HELD, NOON)
+        office.outbox.happened(rollout, Event.HELD, HELD, NOON)
+    office.ends(2)
+    assert sorted(told["rollout"] for told in receiver.told) == ["billing", "checkout"]
+
+
+def test_nobody_is_told_before_every_rollout_was_looked_at(opened: Open, receiver: Receiver) -> None:
+    office = opened(guarded(over_http(receiver.url)), begun=False)
+    office.happens(Event.HELD, HELD)
+    time.sleep(0.2)  # a call would have come by then; that none comes can only be waited for
+    assert receiver.requests == []
+    office.outbox.begin()
+    office.ends()
+    assert said(receiver) == [[HELD["why"]]]
+
+
+def test_what_another_run_has_left_waits_for_half_as_long_again(opened: Open, receiver: Receiver) -> None:
+    rollout = guarded(over_http(receiver.url))
+    left = opened(rollout, begun=False)
+    left.happens(Event.HELD, body(0))
+    left.close()
+    office = opened(rollout, at=NOON + timedelta(seconds=1))
+    begun = time.monotonic()
+    office.happens(Event.HELD, body(1))
+    office.ends(2)
+    assert time.monotonic() - begun > 0.4
+    assert said(receiver) == [["reason 0"], ["reason 1"]]
+
+
+def test_what_waits_from_another_run_is_no_reason_to_close_late(opened: Open, receiver: Receiver) -> None:
+    rollout = guarded(over_http(receiver.url))
+    left = opened(rollout, begun=False)
+    left.happens(Event.HELD, body(0))
+    left.close()
+    office = opened(rollout, at=NOON + timedelta(days=1))
+    office.wait(lambda: office.outbox.behind("checkout"), "it to be handed over")
+    begun = time.monotonic()
+    office.close()
+    assert time.monotonic() - begun < 5
+    assert receiver.requests == []

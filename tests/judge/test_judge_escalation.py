@@ -431,7 +431,9 @@ def test_what_was_said_already_is_refused_with_who_said_it() -> None:
     )
     assert refusal(world, "acknowledge Errors") == "Errors of checkout was acknowledged already, 2026-03-01 12:00:20 UTC, by ann: asked"
     assert refusal(world, "acknowledge Slow").endswith(
-        "there is nothing to acknowledge; the rollback that is announced for it can be cancelled; at a level: Errors (ticket)"
+        'there is nothing to acknowledge; the rollback to "half" that is announced for it follows at 2026-03-01 12:30:00 UTC, '
+        "unless somebody stops it:"
+        ' `rollbackd cancel checkout Slow --reason "..."`; at a level: Errors (ticket)'
     )
     assert refusal(world, "cancel") == "several rollbacks of checkout are announced; say for which alert: Costs, Slow"
     assert refusal(world, "cancel Errors") == "no rollback of checkout is announced for Errors; one is for Costs, Slow"

@@ -194,10 +194,41 @@ def test_one_that_goes_on_failing_gives_way_to_the_next() -> None:
     it.check = "smoke exited with 1"
     it.until("2d")
     assert [(one.number, one.outcome, one.tries) for one in it.record.looks] == [(1, Outcome.FAILED, 24), (2, Outcome.FAILED, 1)]
-    assert following_up.decision_due(it.world.rollout, it.record), "that it failed is what a person has to decide on"
-    it.decide(Decision.TUNE)
+    assert following_up.failing_since(it.record) == START + 24 * HOUR
+    assert following_up.decision_due(it.world.rollout, it.record) is None, "nobody is asked while it may still pass"
+    it.decide(Decision.TUNE)  # but whoever has seen enough may say so
     assert following_up.failing(it.world.rollout, it.record) is None
     assert it.until("9d") == []
+
+
+def test_a_decision_is_asked_for_once_when_the_last_one_passes() -> None:
+    it = month("1d", "2d")
+    it.until("1d23h")
+    it.check = "smoke exited with 1"
+    it.until("2d2h")
+    assert following_up.decision_due(it.world.rollout, it.record) is None
+    it.check = ""
+    it.until("4d")
+    assert [body["decision_due"] for body in it.bodies] == [False, False, False, False, True]
+    due = following_up.decision_due(it.world.rollout, it.record)
+    assert due
+    assert due.outcome is Outcome.PASSED
+
+
+def test_a_decision_is_asked_for_once_when_the_last_one_has_failed_for_a_day() -> None:
+    it = month("2d")
+    it.check = "smoke exited with 1"
+    it.until("2d22h")
+    assert following_up.decision_due(it.world.rollout, it.record) is None
+    it.until("2d23h")
+    due = following_up.decision_due(it.world.rollout, it.record)
+    assert due
+    assert (due.outcome, due.tries) == (Outcome.FAILED, 24)
+    it.until("4d")
+    it.check = ""
+    it.until("9d")
+    assert [body["decision_due"] for body in it.bodies].count(True) == 1
+    assert following_up.failing_since(it.record) is None
 
 
 def test_follow_ups_that_come_early_are_tried_again_sooner() -> None:

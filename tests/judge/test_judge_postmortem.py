@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from rollback_daemon.errors import OperationRefused
-from rollback_daemon.judge import postmortem, requests
+from rollback_daemon.judge import aftermath, postmortem, requests
 from rollback_daemon.judge.aftermath import Aftermath
 from rollback_daemon.judge.postmortem import FIELDS, NEEDED, Paper
 from rollback_daemon.judge.reasons import Code
 from rollback_daemon.judge.refusal import Refusal
 from rollback_daemon.judge.state import State
-from rollback_daemon.judge.transitions import Phase
+from rollback_daemon.judge.transitions import Event, Phase
 from rollback_daemon.rules.aftercare import Aftercare
 from rollback_daemon.rules.model import Rollout
 from tests.judge.people import person
@@ -21,10 +21,10 @@ OWING = rollout(trigger("Errors", above=1), aftercare=Aftercare(postmortem=True)
 OPEN = Aftermath(incident="i1")
 
 
-def state(phase: Phase, aftermath: Aftermath = OPEN) -> State:
+def state(phase: Phase, known: Aftermath = OPEN) -> State:
     world = World(OWING, flags_of(OWING, "canary"))
     world.evaluate({}, START)
-    return replace(world.state, position=replace(world.position, phase=phase), aftermath=aftermath)
+    return replace(world.state, position=replace(world.position, phase=phase), aftermath=known)
 
 
 @pytest.mark.parametrize("phase", [Phase.ROLLED_BACK, Phase.FROZEN])
@@ -38,9 +38,32 @@ def test_it_is_not_resumed_before_the_report_is_complete(phase: Phase) -> None:
     assert requests.resume(OWING, state(phase, replace(OPEN, postmortem=True)), "ann", "all good")
 
 
-@pytest.mark.parametrize(("rules", "aftermath"), [(replace(OWING, aftercare=Aftercare()), OPEN), (OWING, Aftermath())])
-def test_nothing_is_owed_where_nobody_asks_for_it_or_nothing_happened(rules: Rollout, aftermath: Aftermath) -> None:
-    assert requests.resume(rules, state(Phase.ROLLED_BACK, aftermath), "ann", "all good")
+def why_not(written: frozenset[str]) -> str:
+    """What is said to somebody who would resume it, with these fields written."""
+    with pytest.raises(Refusal) as refusal:
+        requests.resume(OWING, state(Phase.ROLLED_BACK, replace(OPEN, written=written)), "ann", "all good")
+    return str(refusal.value.reasons[0])
+
+
+def test_who_would_resume_it_is_told_what_is_missing_or_that_only_the_last_word_is() -> None:
+    verb = f"complete it with `rollbackd postmortem {OWING.name} --complete --reason ...`"
+    assert why_not(frozenset({"root_cause"})).endswith(
+        f"it lacks its users affected (--users-affected), its fix plan (--fix-plan); write that, and {verb}"
+    )
+    assert why_not(frozenset(NEEDED)).endswith(f"is not complete: everything is written; {verb}")
+
+
+def test_what_was_written_is_known_as_long_as_the_incident_lasts() -> None:
+    known = aftermath.fold(OPEN, Event.POSTMORTEM, {"incident": "i1", "fields": {"root_cause": "x"}, "complete": False}, START)
+    known = aftermath.fold(known, Event.POSTMORTEM, {"incident": "i0", "fields": {"fix_plan": "x"}, "complete": True}, START)
+    known = aftermath.fold(known, Event.INTENDED, {"id": "i2", "kind": "rollback", "from": "half", "to": "canary"}, START)
+    assert (known.written, known.postmortem) == (frozenset({"root_cause"}), False)
+    assert aftermath.fold(known, Event.RESUMED, {}, START).written == frozenset()
+
+
+@pytest.mark.parametrize(("rules", "known"), [(replace(OWING, aftercare=Aftercare()), OPEN), (OWING, Aftermath())])
+def test_nothing_is_owed_where_nobody_asks_for_it_or_nothing_happened(rules: Rollout, known: Aftermath) -> None:
+    assert requests.resume(rules, state(Phase.ROLLED_BACK, known), "ann", "all good")
 
 
 def test_a_hold_owes_no_report() -> None:
@@ -57,8 +80,8 @@ def test_completing_names_every_field_that_is_missing() -> None:
     with pytest.raises(Refusal) as refusal:
         postmortem.write(OWING, state(Phase.ROLLED_BACK), person("ann"), Paper("i1"), {"root_cause": "x"}, "done", complete=True)
     assert [str(one) for one in refusal.value.reasons] == [
-        "it cannot be complete without its users affected",
-        "it cannot be complete without its fix plan",
+        "it cannot be complete without its users affected (--users-affected)",
+        "it cannot be complete without its fix plan (--fix-plan)",
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from rollback_daemon.durations import parse_duration
 from rollback_daemon.judge.aftermath import Verification
+from rollback_daemon.judge.reasons import Outcome
 from rollback_daemon.judge.transitions import Event
 from rollback_daemon.rules.aftercare import Aftercare, AtMost, Recovery, Way, WayKind
 from rollback_daemon.rules.duties import Command, Rehearsing
@@ -116,6 +117,113 @@ def test_time_that_nobody_looked_does_not_count_as_passing() -> None:
         """,
         at="half",
     )
+
+
+DAEMON_AWAY = "30s | errors 0 |\n31s | stop |\n4m | start, load 1 |\n255s | |\n270s | | verified"
+PROMETHEUS_AWAY = "30s..60s | errors 0, load nothing |\n75s | load 1 |\n90s | |\n105s | | verified"
+
+
+@pytest.mark.parametrize("dark", [DAEMON_AWAY, PROMETHEUS_AWAY], ids=["daemon", "prometheus"])
+def test_time_that_nobody_could_see_does_not_fail_it(dark: str) -> None:
+    """The daemon was away, or Prometheus was, for about as long as it may take; at the end everything is well."""
+    begin = "0s | errors 0, load 1 | ready at half\n15s | errors 2, load 9 | rollback to canary\n16s | step pass |\n"
+    play(cared(recovery("30s", "1m"), ways=(BACKUP,)), begin + dark, at="half")
+
+
+def test_gates_that_come_back_just_before_the_end_are_given_the_time_to_stay_so() -> None:
+    play(
+        cared(recovery("30s", "1m"), ways=(BACKUP,)),
+        """
+        0s       | errors 0, load 1 | ready at half
+        15s      | errors 2, load 9 | rollback to canary
+        16s      | step pass        |
+        30s..75s | errors 0         |
+        90s      | load 1           |
+        105s     |                  |
+        120s     |                  | verified
+        """,
+        at="half",
+    )
+
+
+def test_other_steps_in_the_rule_file_are_begun_with_anew() -> None:
+    world = play(
+        cared(SMOKE, recovery()),
+        "0s | errors 0, load 1 |\n15s | errors 2 | rollback to canary\n16s | errors 0, step pass |\n17s | step pass |",
+        at="half",
+    )
+    world.edit(replace(world.rollout, aftercare=Aftercare(verify=(recovery(), SMOKE))))
+    world.evaluate({"errors": Value({(): 0.0}), "load": Value({(): 1.0})}, START + timedelta(seconds=30))
+    assert [body["why"] for body in bodies(world, Event.VERIFYING)] == ["the rule file asks for other steps now, so it begins again"]
+    assert world.state.aftermath.passed == 0
+
+
+def test_a_way_that_is_gone_from_the_rule_file_does_not_hide_the_next() -> None:
+    world = play(
+        cared(SMOKE, ways=(BACKUP, REINSTALL)),
+        "0s | errors 0, load 1 |\n15s | errors 2 | rollback to canary\n16s | errors 0 |\n17s | step fail | unverified, rollback to canary",
+        at="half",
+    )
+    world.edit(replace(world.rollout, aftercare=Aftercare(verify=(SMOKE,), ways=(Way(), REINSTALL))))
+    world.check(Outcome.FAIL, START + timedelta(seconds=18))
+    world.evaluate({"errors": Value({(): 0.0}), "load": Value({(): 1.0})}, START + timedelta(seconds=30))
+    assert kinds(world) == ["flags", "backup", "command"]
+
+
+def test_a_clock_that_is_set_back_does_not_put_the_next_way_off() -> None:
+    world = play(
+        cared(SMOKE, ways=(then("baseline", "1m"),)),
+        "0s | errors 0, load 1 |\n15s | errors 2 | rollback to canary\n16s | errors 0, step fail | unverified\n30s | |",
+        at="half",
+    )
+    for seconds in range(0, 90, 15):
+        world.evaluate({"errors": Value({(): 0.0}), "load": Value({(): 1.0})}, START - timedelta(hours=6) + timedelta(seconds=seconds))
+        if world.position.open:
+            break
+    assert intents(world)[-1] == "rollback canary>baseline"
+
+
+def test_a_person_may_stop_the_next_way_back() -> None:
+    world = play(
+        cared(SMOKE, ways=(then("baseline", "1m"),)),
+        """
+        0s  | errors 0, load 1    | ready at half
+        15s | errors 2            | rollback to canary
+        16s | errors 0, step fail | unverified
+        20s | cancel              |
+        5m  |                     | rolled_back at canary
+        """,
+        at="half",
+    )
+    assert world.state.aftermath.stopped == "ann: asked"
+
+
+def test_a_way_back_from_a_frozen_rollout_leaves_it_frozen_and_says_so_once() -> None:
+    world = play(
+        cared(SMOKE, ways=(BACKUP, REINSTALL), max_rollbacks=AtMost(1, parse_duration("1d"))),
+        """
+        0s  | errors 0, load 1 | ready at half
+        15s | errors 2         | rollback to baseline
+        30s | errors 0         | frozen, frozen at baseline
+        31s | step fail        | unverified, rollback to baseline, frozen at baseline
+        32s | step fail        | unverified, rollback to baseline
+        33s | step pass        |
+        34s | step pass        | verified
+        45s |                  | frozen at baseline
+        """,
+        at="half",
+    )
+    assert len(bodies(world, Event.FROZEN)) == 1
+    assert world.position.why.count("rollbacks by triggers") == 1
+
+
+def test_the_cool_down_counts_from_the_rollback_and_not_from_a_further_way_to_where_it_is() -> None:
+    world = play(
+        cared(SMOKE, ways=(BACKUP,), cooldown=parse_duration("10m")),
+        "0s | errors 0, load 1 |\n15s | errors 2 | rollback to canary\n16s | errors 0 |\n5m | step fail | unverified, rollback to canary",
+        at="half",
+    )
+    assert world.state.aftermath.last == START + timedelta(seconds=15)
 
 
 def test_the_ways_back_are_taken_one_after_the_other_until_one_is_verified() -> None:

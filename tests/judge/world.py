@@ -15,6 +15,7 @@ from rollback_daemon.durations import parse_duration
 from rollback_daemon.flags.store import FlagValue
 from rollback_daemon.judge import machine, recovery
 from rollback_daemon.judge.act import intended
+from rollback_daemon.judge.aftermath import identity
 from rollback_daemon.judge.dossier import Dossier
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Code, Outcome
@@ -291,7 +292,12 @@ class World:
         assert opened is not None
         assert not isinstance(self.flags, str)
         reached = plan(self.ladder, opened, self.flags).stage
-        owed = {"verify": True} if opened.kind is Kind.ROLLBACK and self.rollout.aftercare.verified and opened.code != Code.REHEARSAL else {}
+        care = self.rollout.aftercare
+        owed = (
+            {"verify": True, "steps": identity(care.proofs(reached.name))}
+            if opened.kind is Kind.ROLLBACK and care.verified and opened.code != Code.REHEARSAL
+            else {}
+        )
         self.happen(Event.DONE, now, **{"id": opened.id, "kind": opened.kind, "from": opened.origin, "to": reached.name, **owed})
 
     def check(self, outcome: Outcome, now: datetime) -> list[Happened]:

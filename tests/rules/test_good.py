@@ -275,7 +275,7 @@ def test_a_trigger_can_degrade(everything: Rollout) -> None:
 
 def test_rehearsal_drift_scorecard_and_preflight(everything: Rollout) -> None:
     health = HttpCheck("http://127.0.0.1:8000/health", {"/checkout": False, "/mode": "off", "": None}, timedelta(seconds=5))
-    smoke, done = Command(("./smoke.sh", "--fast"), 2 * MINUTE), Command(("./done.sh",), MINUTE)
+    smoke, done = Command((f"{GOOD}/smoke.sh", "--fast"), 2 * MINUTE), Command((f"{GOOD}/done.sh",), MINUTE)
     assert everything.rehearsal == Rehearsing("baseline", (health, smoke, done))
     assert everything.flags.on_drift == OnDrift(OnRaise.ALERT, OnLower.ALERT, OnOther.ROLLBACK)
     technical, process, validation = everything.scoring.parts

@@ -132,12 +132,12 @@ def test_gates_and_what_a_stage_asks_for_have_a_line_each(tmp_path: Path) -> Non
 
 AFTER = """\
 verify:
-  - {http: 'http://probe:secret@127.0.0.1:8000/health?key=secret', expect: {/x: false, /mode: lesser}, timeout: 1m}
+  - {http: 'http://probe:secret@127.0.0.1:8000/health?key=secret', expect: {/x: false, /mode: lesser}, timeout: 1m, stages: [canary, baseline]}
   - {http: 'http://127.0.0.1:8000/'}
   - {command: [./smoke.sh, --fast], timeout: 2m, env: {TOKEN: secret}}
-  - {log: /var/log/app.log, without: ERROR}
   - {signals: gates, for: 1h}
   - {signals: [Cost, Health], for: 10m, within: 30m}
+  - {log: /var/log/app.log, without: ERROR}
 ways_back: [flags, backup, {command: [pip, install, x==1]}, {then: {rollback: previous}}, {then: {rollback: baseline, after: 5m}}]
 cooldown: 1h
 max_rollbacks: {count: 2, in: 24h}
@@ -164,24 +164,25 @@ def test_what_follows_a_rollback_has_a_line_for_each_part_and_no_secret(tmp_path
     ]
     steps = [
         "the flags are read back",
-        'GET http://127.0.0.1:8000/health says /x false, /mode "lesser" within 1m',
+        'GET http://127.0.0.1:8000/health says /x false, /mode "lesser" within 1m (only at baseline, canary)',
         "GET http://127.0.0.1:8000/ is answered with 2xx within 10s",
-        "./smoke.sh --fast succeeds within 2m",
-        'log /var/log/app.log has no line with "ERROR"',
+        f"{tmp_path}/smoke.sh --fast succeeds within 2m",
         "every blocking gate passes for 1h without a break, within 2h",
         "Cost, Health pass for 10m without a break, within 30m",
+        'log /var/log/app.log has no line with "ERROR"',
     ]
     ways = ["the flags are set", "the backup of the flag file is put back", "pip install x==1 is run", "rollback to the stage below"]
     most = "at most 2 rollbacks by triggers in 1d, the last to the baseline, where it is frozen"
+    checks = ["every gate passes and no trigger fires", f"{tmp_path}/smoke.sh succeeds within 1m"]
     limits = ["no promotion for 1h after a rollback", most, "to resume takes a completed post-mortem"]
     assert lines[9:] == [
         f"verification: {'; '.join(steps)}",
         f"ways back: {', then '.join(ways)}, then rollback to baseline after 5m",
         f"limits: {'; '.join(limits)}",
         "escalation: ticket, then lead, then rollback to previous announced for 30m ahead; of Grows (each 1h)",
-        "hook Ticket: runs ./ticket.sh on gate_failed",
+        f"hook Ticket: runs {tmp_path}/ticket.sh on gate_failed",
         "hook Chat: signed call to hooks.example.com on frozen, verified",
-        "follow-ups: 1d, 1w, 30d after completion: every gate passes and no trigger fires; ./smoke.sh succeeds within 1m; then a person decides",
+        f"follow-ups: 1d, 1w, 30d after completion: {'; '.join(checks)}; then a person decides",
     ]
     assert not [line for line in lines if "secret" in line]
     assert warnings(rollout, timedelta(seconds=15)) == []
@@ -212,6 +213,42 @@ hooks:
         "6:19: hooks[1].on: there is never rehearsal_failed here: the file has no rehearsal",
         "18:3: triggers: none rolls back; if only watching is meant, say mode: observe",
     ]
+
+
+VERIFIED = (
+    BASE
+    + """\
+gates:
+  - {gate: Errors, signal: errors, below: 1%}
+verify:
+"""
+)
+HEALTH = "http: 'http://127.0.0.1:8000/health', expect: {/x: false}"
+ONCE = "is scanned at once, before anything is written to it; put it after the signals of verify[1]"
+EVERYWHERE = "expects the same values wherever a rollback ends (baseline, canary); say where they are so, for instance stages: [baseline]"
+
+
+@pytest.mark.parametrize(
+    ("steps", "warned"),
+    [
+        (["log: app.log, without: E", "signals: gates, for: 1h"], [f"14:5: verify[0]: {ONCE}"]),
+        (["signals: gates, for: 1h", "log: app.log, without: E"], []),
+        (["log: app.log, without: E, stages: [baseline]", "signals: gates, for: 1h"], [f"14:5: verify[0]: {ONCE}"]),
+        (["log: app.log, without: E, stages: [baseline]", "signals: gates, for: 1h, stages: [canary]"], []),
+        (["log: app.log, without: E", "command: ['true']"], []),
+        ([HEALTH], [f"14:5: verify[0]: {EVERYWHERE}"]),
+        ([f"{HEALTH}, stages: [baseline]"], []),
+        (["http: 'http://127.0.0.1:8000/health'"], []),
+    ],
+)
+def test_a_verification_that_says_less_than_was_meant_or_cannot_pass(tmp_path: Path, steps: list[str], warned: list[str]) -> None:
+    written = "".join(f"  - {{{step}}}\n" for step in steps)
+    assert said(tmp_path, base=VERIFIED + written) == warned
+
+
+def test_with_one_stage_there_is_one_end_of_a_rollback(tmp_path: Path) -> None:
+    base = VERIFIED.replace('  - {stage: half, exposure: 50%, set: {USE_X: "true"}, soak: 10m}\n', "")
+    assert said(tmp_path, base=f"{base}  - {{{HEALTH}}}\n") == []
 
 
 def test_an_escalation_that_has_nothing_to_wait_for(tmp_path: Path) -> None:

@@ -51,12 +51,50 @@ def test_a_file_that_says_nothing_has_one_way_back_and_two_levels(tmp_path: Path
 
 
 def test_each_kind_of_step(everything: Rollout) -> None:
-    health, smoke, log, recovery, some = everything.aftercare.verify
+    health, smoke, recovery, some, log = everything.aftercare.verify
     assert health == HttpCheck("http://127.0.0.1:8000/health", {"/checkout": False}, MINUTE)
-    assert smoke == Command(("./smoke.sh", "--fast"), 2 * MINUTE, {"STAGE": "baseline", "LANG": "C"})
+    assert smoke == Command((f"{GOOD}/smoke.sh", "--fast"), 2 * MINUTE, {"STAGE": "baseline", "LANG": "C"})
     assert log == LogScan(str(GOOD / "logs" / "shop.log"), "ERROR.*checkout")  # a relative path starts at the rule file
     assert recovery == Recovery(HOUR, 2 * HOUR)
     assert some == Recovery(10 * MINUTE, 30 * MINUTE, frozenset({"Errors", "Overlay"}))
+
+
+def test_steps_at_some_stages_only(everything: Rollout) -> None:
+    care = everything.aftercare
+    health, smoke, recovery, some, log = care.verify
+    assert care.only_at == {0: {"baseline"}, 3: {"canary", "half"}}
+    assert care.proofs("baseline") == (health, smoke, recovery, log)
+    assert care.proofs("half") == (smoke, recovery, some, log)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("./smoke.sh", "{here}/smoke.sh"),
+        ("bin/smoke", "{here}/bin/smoke"),
+        ("../smoke.sh", "{here}/../smoke.sh"),
+        ("/bin/sh", "/bin/sh"),
+        ("sh", "sh"),
+    ],
+)
+def test_a_program_with_a_folder_starts_at_the_rule_file_wherever_it_stands(tmp_path: Path, written: str, meant: str) -> None:
+    way = f"{{command: [{written}, ./argument]}}"
+    more = f"verify: [{way}]\nways_back: [flags, {way}]\nfollow_up: {{checks: [{way}]}}\nrehearsal: {{steps: [{way}]}}\n"
+    hooked = f"hooks: [{{hook: A, on: [ready], command: [{written}, ./argument]}}]\n"
+    rules = BASE.replace("path: .env}", f"path: .env, after_change: {way}}}") + more + hooked
+    (tmp_path / "demo.yml").write_text(rules, encoding="utf-8")
+    rollout = load(tmp_path / "demo.yml")
+    care, rehearsal = rollout.aftercare, rollout.rehearsal
+    assert rehearsal is not None
+    assert care.follow_ups is not None
+    steps = [rollout.flags.after_change, *rehearsal.steps, *care.verify, care.ways[1].command, care.hooks[0].command, *care.follow_ups.checks]
+    assert [one.argv for one in steps if isinstance(one, Command)] == [(meant.format(here=tmp_path), "./argument")] * 6
+
+
+def test_a_program_keeps_the_name_that_it_is_called_by(tmp_path: Path) -> None:
+    (tmp_path / "python").symlink_to("/usr/bin/env")  # as in a virtual environment, which is found by that name
+    (step,) = aftercare(tmp_path, "verify: [{command: [./python]}]\n").verify
+    assert step == Command((f"{tmp_path}/python",))
 
 
 def test_a_short_recovery_may_take_at_least_four_intervals_more(tmp_path: Path) -> None:
@@ -86,7 +124,7 @@ def test_limits_escalation_and_follow_ups(everything: Rollout) -> None:
     assert (care.cooldown, care.max_rollbacks, care.postmortem) == (HOUR, AtMost(2, DAY), True)
     assert care.escalation == Escalation(("ticket", "lead"), rollback=True, to=None, in_=30 * MINUTE)
     health = HttpCheck("http://127.0.0.1:8000/health", {"/checkout": True})
-    assert care.follow_ups == FollowUps((DAY, 7 * DAY, 30 * DAY), (health, Command(("./smoke.sh",))))
+    assert care.follow_ups == FollowUps((DAY, 7 * DAY, 30 * DAY), (health, Command((f"{GOOD}/smoke.sh",))))
 
 
 def test_follow_ups_are_at_day_1_7_and_30_unless_told(tmp_path: Path) -> None:
@@ -95,7 +133,7 @@ def test_follow_ups_are_at_day_1_7_and_30_unless_told(tmp_path: Path) -> None:
 
 def test_hooks(everything: Rollout) -> None:
     ticket, chat = everything.aftercare.hooks
-    assert ticket == Hook("Ticket", frozenset({"gate_failed"}), Command(("./ticket.sh",), MINUTE, {"QUEUE": "shop"}), timeout=MINUTE)
+    assert ticket == Hook("Ticket", frozenset({"gate_failed"}), Command((f"{GOOD}/ticket.sh",), MINUTE, {"QUEUE": "shop"}), timeout=MINUTE)
     events = frozenset({"rolled_back", "verified", "unverified", "frozen", "drift"})
     key = str(GOOD / "keys" / "chat.key")
     assert chat == Hook("Chat", events, None, "https://hooks.example.com/shop", key, timedelta(seconds=5))

@@ -1,15 +1,28 @@
 """Commands after a change, as real processes: how they end, what they print, and that none is left behind."""
 
+import contextlib
 import os
+import resource
+import signal
+import stat
+import string
+import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollback_daemon.judge.transitions import Kind
 from rollback_daemon.lab.servers import wait_until
 from rollback_daemon.rules.duties import Command
 from rollback_daemon.transitions.hooks import Ran, run
+from rollback_daemon.transitions.printed import Printed
+from tests.transitions.rehearsal import Scene
 
 LONG = timedelta(seconds=60)
 SHORT = timedelta(milliseconds=300)
@@ -156,13 +169,109 @@ def test_something_more_urgent_cuts_it_short(tmp_path: Path) -> None:
     assert ran.seconds < 30
 
 
-def test_a_grandchild_that_keeps_the_output_open_holds_nobody_up(tmp_path: Path) -> None:
+def test_what_a_command_leaves_in_the_background_is_ended_with_it(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    ran = shell("sleep 1000 & echo $! > $1; echo done", pid)
+    ran = shell('trap "" TERM; sleep 1000 & echo $! > $1; echo done', pid)
     assert (ran.error, ran.output) == ("", "done")
     assert ran.seconds < 30
-    assert is_alive(pid.read_text()), "a server that a command starts goes on"
-    os.kill(int(pid.read_text()), 9)
+    wait_until(lambda: not is_alive(pid.read_text()), "it to be gone")
+
+
+def test_what_is_printed_in_the_background_at_the_end_is_kept() -> None:
+    assert shell("(sleep 0.01; echo last words) & echo done").output == "done\nlast words"
+
+
+def test_a_flood_in_the_background_ends_with_the_command(tmp_path: Path) -> None:
+    ran = shell("yes & echo $! > $1", tmp_path / "pid")
+    assert ran.error == ""
+    assert ran.seconds < 30
+    wait_until(lambda: not is_alive((tmp_path / "pid").read_text()), "it to be gone")
+
+
+def test_what_makes_itself_independent_of_a_command_finds_that_nobody_listens(tmp_path: Path) -> None:
+    script = f"setsid {sys.executable} -c 'import os, time\nwhile True: os.write(1, bytes(9)); time.sleep(0.01)' & echo $! > $1"
+    assert shell(script, tmp_path / "pid").error == ""
+    wait_until(lambda: not is_alive((tmp_path / "pid").read_text()), "it to end")
+
+
+SERVICE = """
+import os, pathlib, sys
+pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))
+written = 0
+while True:
+    written += os.write(1, b"x" * 4096)
+    pathlib.Path(sys.argv[2]).write_text(str(written))
+"""
+MUCH = 1024 * 1024  # bytes; more than any pipe holds
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Callable[..., Command]]:
+    """A command that leaves a service in the background, which prints without end and counts what it printed."""
+    pid, count = tmp_path / "pid", tmp_path / "count"
+
+    def starting(then: str = "", argument: str = "", timeout: timedelta = LONG) -> Command:
+        wait = "while [ ! -s $4 ]; do sleep 0.01; done"
+        script = f'"$1" -c "$2" "$3" "$4" & {wait}; echo restarted; {then}'
+        return Command(("/bin/sh", "-c", script, "sh", sys.executable, SERVICE, str(pid), str(count), argument), timeout)
+
+    yield starting
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+
+
+def goes_on(tmp_path: Path) -> bool:
+    """Whether the service prints on, and prints much."""
+    before = int((tmp_path / "count").read_text() or 0)
+    wait_until(lambda: int((tmp_path / "count").read_text() or 0) > before + MUCH, "it to print more")
+    return is_alive((tmp_path / "pid").read_text())
+
+
+def test_a_service_that_may_be_left_goes_on_and_what_it_prints_is_on_no_disk(service: Callable[..., Command], tmp_path: Path) -> None:
+    ran = run(service(), {}, threading.Event(), may_leave=True)
+    assert ran.error == ""
+    assert ran.seconds < 30
+    pid = (tmp_path / "pid").read_text()
+    assert stat.S_ISFIFO(Path(f"/proc/{pid}/fd/1").stat().st_mode)
+    assert goes_on(tmp_path)
+
+
+def test_a_service_that_may_be_left_outlives_the_daemon(service: Callable[..., Command], tmp_path: Path) -> None:
+    command = service()
+    daemon = (
+        "import threading; from datetime import timedelta; from rollback_daemon.rules.duties import Command\n"
+        "from rollback_daemon.transitions.hooks import run\n"
+        f"run(Command({command.argv!r}, timedelta(seconds=30)), {{}}, threading.Event(), may_leave=True)\n"
+        f"import time; time.sleep(0.5)\n"
+    )
+    subprocess.run([sys.executable, "-c", daemon], check=True, timeout=60)
+    assert goes_on(tmp_path)
+
+
+def test_after_a_change_a_service_may_be_left(service: Callable[..., Command], tmp_path: Path) -> None:
+    scene = Scene.of(Kind.PROMOTE, "baseline", "canary", command=service()).run()
+    assert scene.error is None
+    assert goes_on(tmp_path)
+
+
+def test_a_restart_goes_on_when_the_daemon_is_killed_in_the_middle_of_it(tmp_path: Path) -> None:
+    script = f"touch {tmp_path}/begun; while [ ! -e {tmp_path}/killed ]; do echo waiting; sleep 0.01; done; echo going on; touch {tmp_path}/restarted"
+    daemon = (
+        "import threading; from datetime import timedelta; from rollback_daemon.rules.duties import Command\n"
+        "from rollback_daemon.transitions.hooks import run\n"
+        f"run(Command(('/bin/sh', '-c', {script!r}), timedelta(seconds=30)), {{}}, threading.Event(), may_leave=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", daemon]) as process:
+        wait_until((tmp_path / "begun").exists, "the command to begin")
+        process.kill()
+    (tmp_path / "killed").touch()
+    wait_until((tmp_path / "restarted").exists, "the command to end")
+
+
+def test_a_service_that_may_be_left_is_ended_with_a_command_that_takes_too_long(service: Callable[..., Command], tmp_path: Path) -> None:
+    ran = run(service("sleep 1000", timeout=timedelta(seconds=1)), {}, threading.Event(), may_leave=True)
+    assert ran.error == '"/bin/sh" did not end within 1s and was killed'
+    wait_until(lambda: not is_alive((tmp_path / "pid").read_text()), "the service to be gone")
 
 
 def test_of_a_flood_the_end_is_kept() -> None:
@@ -171,21 +280,56 @@ def test_of_a_flood_the_end_is_kept() -> None:
     assert ran.output.endswith("line 2999\nthe last words")
 
 
-def test_a_flood_without_end_does_not_fill_the_disk() -> None:
-    script = (
-        "import os, sys, time\n"
-        "end, biggest = time.monotonic() + 2, 0\n"
-        "while time.monotonic() < end:\n"
-        "    os.write(1, b'x' * 65536)\n"
-        "    time.sleep(0.0005)\n"
-        "    biggest = max(biggest, os.fstat(1).st_size)\n"
-        "os.write(1, b'\\nbiggest %d' % biggest)\n"
-    )
-    ran = program(sys.executable, "-c", script)
-    assert ran.error == ""
-    biggest = int(ran.output.rpartition("biggest ")[2])
-    assert 0 < biggest < 64 * 1024 * 1024
+def test_what_is_printed_is_on_no_disk() -> None:
+    script = "import os, stat; print(all(stat.S_ISFIFO(os.fstat(one).st_mode) for one in (1, 2)))"
+    assert program(sys.executable, "-c", script).output == "True"
+
+
+def test_a_flood_without_end_takes_no_memory_and_no_longer_than_the_timeout() -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ran = shell("yes", timeout=timedelta(seconds=1))
+    assert ran.error == '"/bin/sh" did not end within 1s and was killed'
+    assert len(ran.output) <= 16 * 1024
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 * 1024  # KiB
+
+
+def test_a_command_that_closes_its_output_is_waited_for() -> None:
+    ran = shell("echo done; exec >&- 2>&-; sleep 0.3; exit 3")
+    assert (ran.error, ran.output) == ('"/bin/sh" exited with 3', "done")
 
 
 def test_output_that_is_no_text_is_kept_as_well_as_can_be() -> None:
     assert shell(r"printf 'a\377b'").output == "a\N{REPLACEMENT CHARACTER}b"
+
+
+# values of the rule file
+
+
+def test_a_value_is_masked_without_the_space_around_it_and_as_json_has_it() -> None:
+    env = {"TOKEN": " s3cret-token\n", "QUOTED": 'gro\u00df "und" geheim'}
+    ran = with_env(r"""printf '%s|%s|%s' s3cret-token 'gro\u00df \"und\" geheim' 'groß \"und\" geheim'""", env)
+    assert ran.output == "(value of TOKEN)|(value of QUOTED)|(value of QUOTED)"
+
+
+def test_values_that_overlap_leave_nothing_of_either() -> None:
+    env = {"FIRST": "0123456789", "SECOND": "6789abcdef"}
+    assert with_env("echo -0123456789abcdef-", env).output == "-(value of FIRST)-"
+
+
+@pytest.mark.parametrize("after", [0, 1, 20, 40, 63, 64, 65])
+def test_a_value_where_the_output_is_cut_leaves_nothing_of_itself(after: int) -> None:
+    secret = string.ascii_letters + string.digits + "+-"
+    ran = with_env(f"i=0; while [ $i -lt 400 ]; do printf %s $TOKEN; i=$((i+1)); done; head -c {after} /dev/zero | tr '\\0' .", {"TOKEN": secret})
+    said = ran.output.replace("(value of TOKEN)", "")
+    assert not set(said) & set(secret)
+    assert "(value of TOKEN)" in ran.output
+
+
+@given(st.lists(st.text("ab", min_size=8, max_size=12), min_size=1, max_size=3), st.lists(st.text("ab-", max_size=30), max_size=4))
+def test_nothing_of_a_value_is_left_whatever_is_printed(values: list[str], between: list[str]) -> None:
+    env = {f"V{number}": value for number, value in enumerate(values)}
+    with Printed(env) as printed:
+        os.write(printed.sink, "".join(text + values[index % len(values)] for index, text in enumerate(between)).encode())
+        printed.rest(0)
+        said = printed.text()
+    assert not any(value in part for value in values for part in said.split("("))

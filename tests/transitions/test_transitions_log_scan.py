@@ -11,13 +11,14 @@ import stat
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from rollback_daemon.transitions.log_files import is_rotated
-from rollback_daemon.transitions.log_scan import Mark, Scanned, mark, scan
+from rollback_daemon.transitions.log_scan import LONGEST, Mark, Scanned, mark, scan
 
 GO_ON = threading.Event()
 OLD = "ERROR old: before the mark\n" * 3
@@ -61,8 +62,8 @@ class Log:
             os.utime(result, ns=(changed, changed))
         plain.unlink()
 
-    def scan(self, pattern: str = "ERROR", stop: threading.Event = GO_ON) -> Scanned:
-        return scan(str(self.path), pattern, self._mark, stop)
+    def scan(self, pattern: str = "ERROR", stop: threading.Event = GO_ON, longest: timedelta = LONGEST) -> Scanned:
+        return scan(str(self.path), pattern, self._mark, stop, longest)
 
     def finds_only_what_is_new(self) -> bool:
         return self.scan().found == NEW.strip() and self.scan("before").found == ""
@@ -591,3 +592,25 @@ def test_a_pattern_that_comes_to_no_end_is_not_waited_for_by_anybody(tmp_path: P
         heart.join()
     assert "comes to no end" in found.unknown
     assert max(later - earlier for earlier, later in pairwise(beats)) < 1
+
+
+SLOW = r"(.*?,){11}P"  # some ten milliseconds for each of these lines
+ROWS = ("1," * 22 + "\n") * 5000
+
+
+def test_a_slow_pattern_is_cut_short_within_a_block(marked: Log) -> None:
+    marked.write(ROWS)
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    started = time.monotonic()
+    assert marked.scan(SLOW, stop).unknown == "the scan had to give way to something more urgent"
+    assert 0.2 < time.monotonic() - started < 5
+
+
+def test_a_scan_does_not_go_on_for_ever(marked: Log) -> None:
+    marked.write(ROWS)
+    started = time.monotonic()
+    got = marked.scan(SLOW, longest=timedelta(milliseconds=300))
+    cure = "write a pattern that is found out sooner, or have less logged"
+    assert got == Scanned(unknown=f'"{marked.path}" could not be read to its end within 300ms; {cure}')
+    assert time.monotonic() - started < 5

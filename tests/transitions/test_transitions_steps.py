@@ -105,6 +105,8 @@ def test_a_log_passes_without_the_pattern(tmp_path: Path) -> None:
     ran = scanned(tmp_path / "app.log", new="all is well\n")
     assert (ran.error, ran.output, ran.unknown) == ("", "12 bytes in 1 file since the transition", False)
     assert ran.seconds > 0
+    assert scanned(tmp_path / "still.log", new="").output == "nothing was written to it since the transition"
+    assert scanned(tmp_path / "one.log", new="\n").output == "1 byte in 1 file since the transition"
 
 
 def test_a_log_fails_with_the_line_in_which_the_pattern_appears(tmp_path: Path) -> None:
@@ -154,7 +156,7 @@ def test_an_empty_answer_of_204_is_enough() -> None:
 def test_any_other_status_is_named() -> None:
     def answered(status: int) -> str:
         with App(page(status=status)) as app:
-            return check(f"{app.url}/health").error.removeprefix(f"{app.url}/health ")
+            return check(f"{app.url}/health").error
 
     statuses = [300, 301, 404, 503]
     assert all_at_once(answered, statuses) == [f"answered {status}" for status in statuses]
@@ -163,7 +165,7 @@ def test_any_other_status_is_named() -> None:
 def test_a_redirect_is_not_followed(healthy: str) -> None:
     redirect = http(b"", status="302 Found", extra=f"Location: {healthy}\r\n")
     with playing(lambda connection, _: connection.sendall(redirect)) as url:
-        assert check(url).error == f"{url} answered 302"
+        assert check(url).error == "answered 302"
 
 
 @pytest.mark.parametrize(
@@ -205,18 +207,18 @@ DIFFERING: list[tuple[str, FlagValue, str]] = [
 
 def test_what_differs_is_said_with_both_values(healthy: str) -> None:
     said = all_at_once(lambda case: check(healthy, {case[0]: case[1]}).error, DIFFERING)
-    assert said == [f"{healthy}: {words}" for _, _, words in DIFFERING]
+    assert said == [words for _, _, words in DIFFERING]
 
 
 def test_every_difference_is_said(healthy: str) -> None:
     error = check(healthy, {"/spice_enabled": True, "/status": "ok", "/x": 1}).error
-    assert error == f"{healthy}: /spice_enabled is false, must be true; /x is not in the answer"
+    assert error == "/spice_enabled is false, must be true; /x is not in the answer"
 
 
 def test_an_empty_pointer_is_the_whole_document() -> None:
     with App(page("green")) as app:
         assert check(app.url, {"": "green"}).error == ""
-        assert check(app.url, {"": "red"}).error == f'{app.url}: the answer is "green", must be "red"'
+        assert check(app.url, {"": "red"}).error == 'the answer is "green", must be "red"'
 
 
 def test_of_a_long_value_the_beginning_is_shown() -> None:
@@ -228,10 +230,10 @@ def test_what_is_no_json_is_said_to_be_none() -> None:
     def said(body: bytes) -> str:
         with App(Answer(body, "application/json")) as app:
             assert check(app.url).error == ""
-            return check(app.url, {"/x": 1}).error.removeprefix(app.url)
+            return check(app.url, {"/x": 1}).error
 
     bodies = [b"", b"<html>", b'{"x": 1', b"NaN", b"\xff\xfe\xfd", b"[" * 100_000, b"9" * 5000]
-    assert all_at_once(said, bodies) == [": the answer is not JSON"] * len(bodies)
+    assert all_at_once(said, bodies) == ["the answer is not JSON"] * len(bodies)
 
 
 class Settable(MisbehavingServer):
@@ -294,7 +296,7 @@ def test_an_application_that_comes_up_late_is_asked_again(tmp_path: Path) -> Non
 def test_what_goes_on_failing_fails_at_the_deadline_with_what_it_said_last() -> None:
     with App(page(status=500), page(status=503)) as app:
         ran = check(app.url, timeout=3 * SHORT)
-    assert ran.error == f"{app.url} answered 503"
+    assert ran.error == "answered 503"
     assert 2 <= len(app.requests) <= 12
     assert ran.seconds < GENEROUS
 
@@ -308,16 +310,16 @@ def test_what_was_found_says_more_than_that_the_last_try_came_to_no_end() -> Non
         app.fault = Fault.HANG
         asking.join()
         app.fault = Fault.NONE
-    assert ran[0].error == f"{app.url} answered 503"
+    assert ran[0].error == "answered 503"
 
 
 def test_nobody_listening_is_said_with_the_cause() -> None:
     url = f"http://127.0.0.1:{free_port()}/health"
-    assert check(url).error == f"{url} cannot be asked: connection refused"
+    assert check(url).error == "cannot be asked: connection refused"
 
 
 def test_a_name_that_is_none_is_said_with_the_cause() -> None:
-    assert check("http://nowhere.invalid/", timeout=LONG / 30).error.startswith("http://nowhere.invalid/ ")
+    assert check("http://nowhere.invalid/", timeout=LONG / 30).error.startswith(("cannot be asked: ", "did not answer within "))
 
 
 @pytest.mark.parametrize(
@@ -328,18 +330,18 @@ def test_a_name_that_is_none_is_said_with_the_cause() -> None:
 def test_a_server_that_hangs_or_drips_costs_no_more_than_the_deadline(script: Script) -> None:
     with playing(script) as url:
         ran = check(url, timeout=SHORT)
-    assert ran.error == f"{url} did not answer within 1s"
+    assert ran.error == "did not answer within 1s"
     assert 0.9 < ran.seconds < GENEROUS
 
 
 def test_an_answer_that_is_cut_off_is_none() -> None:
     with playing(lambda connection, _: connection.sendall(http(b'{"x": 1', length=100))) as url:
-        assert check(url, {"/x": 1}).error.startswith(f"{url} cannot be asked: ")
+        assert check(url, {"/x": 1}).error.startswith("cannot be asked: ")
 
 
 def test_what_speaks_no_http_is_said_to() -> None:
     with playing(lambda connection, _: connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")) as url:
-        assert check(url).error.startswith(f"{url} cannot be asked: ")
+        assert check(url).error.startswith("cannot be asked: ")
 
 
 def test_of_a_flood_a_mebibyte_is_read() -> None:
@@ -353,7 +355,7 @@ def test_of_a_flood_a_mebibyte_is_read() -> None:
     with playing(script) as url:
         ran = check(url, timeout=LONG)
         assert (ran.error, ran.output) == ("", "x" * 1024)
-        assert check(url, {"/x": 1}, timeout=SHORT).error == f"{url}: the answer is larger than 1 MiB"
+        assert check(url, {"/x": 1}, timeout=SHORT).error == "the answer is larger than 1 MiB"
     assert sum(sent) < 64 * 1024 * 1024
 
 
@@ -370,7 +372,7 @@ def test_something_more_urgent_cuts_it_short(script: Script) -> None:
         started = time.monotonic()
         asking.join()
         assert time.monotonic() - started < GENEROUS
-    assert ran[0].error == f"{url} had to give way to something more urgent"
+    assert ran[0].error == "it had to give way to something more urgent"
 
 
 def test_no_thread_is_left_behind() -> None:
@@ -396,7 +398,7 @@ FAILING: list[Callable[[], Answer]] = [lambda: page(status=500), lambda: Answer(
 def test_credentials_are_sent_and_never_said(answer: Callable[[], Answer]) -> None:
     with App(answer()) as app:
         ran = check(with_secrets(f"{app.url}/health"), {"/x": 1})
-    assert ran.error.startswith(f"{app.url}/health")
+    assert ran.error
     assert SECRET not in ran.error + ran.output
     assert app.requests[0].path == f"/health?token={SECRET}"
     assert app.requests[0].headers["Authorization"].startswith("Basic ")

@@ -106,7 +106,7 @@ def test_a_page_is_asked_and_what_it_lacks_is_the_reason(make: Any, tmp_path: Pa
     desk.go_to(10)
     body = desk.told()
     assert body["outcome"] == "failed"
-    assert body["why"].startswith("http://127.0.0.1:9/health cannot be asked")
+    assert body["why"].startswith("GET http://127.0.0.1:9/health: cannot be asked")
 
 
 def test_what_cannot_be_seen_has_not_passed(make: Any) -> None:

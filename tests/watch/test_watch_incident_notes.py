@@ -7,6 +7,7 @@ from typing import Any
 
 from rollback_daemon.incident_notes import IncidentNotes
 from rollback_daemon.journal.journal import Record
+from rollback_daemon.judge.state import Happened
 from rollback_daemon.judge.transitions import Event
 from rollback_daemon.lab.servers import wait_until
 from rollback_daemon.signals.observation import Failed, Failure, Labels
@@ -114,6 +115,28 @@ def test_who_was_told_is_on_record_once_for_each_alert_and_alertmanager(desk: De
         bodies = noted(desk, Event.TOLD, 3)
     told = [(body["alertmanager"], [one["alertname"] for one in body["alerts"]]) for body in bodies]
     assert told == [(HERE, ["A", "B"]), ("http://other:9093", ["A"]), (HERE, ["C"])]
+
+
+def test_who_was_told_while_a_rollback_is_announced_is_on_record_without_an_incident(desk: Desk) -> None:
+    desk.climb_to("half")
+    body = {"alert": "ErrorsHigh", "due": desk.hands.time.isoformat(), "to": "baseline", "why": "x"}
+    desk.watch.happen(Happened(Event.SCHEDULED, body))
+    mine = [{"rollout": "checkout", "alertname": "RolloutRollbackScheduled", "severity": "critical", "trigger": "ErrorsHigh"}]
+    mine += [{"rollout": "checkout", "alertname": "ErrorsHigh", "severity": "warning"}]
+    with noting(desk, None) as notes:
+        for _ in range(2):
+            notes.accepted(HERE, [*mine, {"rollout": "checkout", "alertname": "RolloutReady"}])
+        notes.accepted("http://other:9093", mine[:1])
+        bodies = noted(desk, Event.TOLD, 2)
+    assert [body["incident"] for body in bodies] == ["", ""]
+    assert bodies[0]["alerts"] == [
+        {"alertname": "ErrorsHigh", "severity": "warning"},
+        {"alertname": "RolloutRollbackScheduled", "severity": "critical", "trigger": "ErrorsHigh"},
+    ]
+    desk.restart()
+    with noting(desk, None) as notes:
+        notes.accepted(HERE, mine)
+    assert len(desk.bodies(Event.TOLD)) == 2
 
 
 def test_after_a_restart_nobody_is_told_to_have_been_told_again(desk: Desk) -> None:

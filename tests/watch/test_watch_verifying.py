@@ -1,5 +1,6 @@
 """What follows a rollback, on a real file and a real journal: steps that are run, ways back that are taken, and a kill between any two of them."""
 
+import os
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
@@ -10,12 +11,18 @@ import pytest
 from rollback_daemon.errors import OperationRefused
 from rollback_daemon.journal.journal import Record
 from rollback_daemon.judge import recovery
+from rollback_daemon.judge.act import intended
 from rollback_daemon.judge.aftermath import Verification
-from rollback_daemon.judge.transitions import Event, Phase
+from rollback_daemon.judge.reasons import Code
+from rollback_daemon.judge.state import Happened, State
+from rollback_daemon.judge.transitions import Event, Kind, Phase
+from rollback_daemon.lab.faults import Answer
 from rollback_daemon.lab.servers import wait_until
 from rollback_daemon.rules.aftercare import Aftercare, LogScan, Proof, Recovery, Way, WayKind
-from rollback_daemon.rules.duties import Command
+from rollback_daemon.rules.duties import Command, HttpCheck
+from rollback_daemon.rules.model import Rollout
 from rollback_daemon.transitions.ways import marks_of
+from tests.transitions.test_transitions_steps import App
 from tests.watch.guarded import BAD, GOOD, SECOND, Desk, content
 
 RESTARTED = Command(("/bin/sh", "-c", "true"))
@@ -96,7 +103,7 @@ def test_who_asks_for_it_again_has_logs_scanned_from_then_on(tmp_path: Path) -> 
         assert outcomes(desk)[-1] == ("log", "fail")
         (tmp_path / "calm").touch()
         desk.watch.request(
-            "verify", "ann", "mended", lambda rollout, state, *_: recovery.again(rollout, state, "ann", "mended", marks_of(rollout.aftercare))
+            "verify", "ann", "mended", lambda rollout, state, *_: recovery.again(rollout, state, "ann", "mended", marks_of(rollout.aftercare.verify))
         )
         desk.verify()
         assert desk.watch.state.aftermath.outcome is Verification.VERIFIED
@@ -183,7 +190,7 @@ WAYS = (Way(WayKind.BACKUP), Way(WayKind.COMMAND, Command(("/bin/true",))), Way(
 def story(folder: Path) -> Desk:
     """An application that ignores its flags until they are those of the baseline: every way back is taken."""
     folder.mkdir()
-    return cared(folder, RESTARTED, noting(folder / "ran", 'test "$ROLLBACKD_STAGE" = baseline'), ways=WAYS)
+    return cared(folder, RESTARTED, noting(folder.parent / "ran", 'test "$ROLLBACKD_STAGE" = baseline'), ways=WAYS)
 
 
 def test_the_next_start_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -220,3 +227,73 @@ def test_the_next_start_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def outcomes_of(records: Sequence[Record]) -> list[tuple[str, str]]:
     return [(record.body["step"].partition(" ")[0], record.body["outcome"]) for record in records if record.kind == Event.CHECKED]
+
+
+def test_a_defect_in_a_step_is_an_outcome_of_it(tmp_path: Path) -> None:
+    deep = Answer(b"[" * 990 + b"]" * 990, "application/json")
+    with App(deep) as app, closing(cared(tmp_path, HttpCheck(app.url, {"": "x"}, timedelta(seconds=1)))) as desk:
+        desk.evaluate(BAD)
+        desk.settle().verify()
+        assert desk.watch.state.aftermath.outcome in {Verification.UNVERIFIED, Verification.FAILED}
+
+
+def test_who_resumes_in_the_middle_leaves_it_on_record_that_it_was_not_verified(tmp_path: Path) -> None:
+    with closing(cared(tmp_path, noting(tmp_path / "ran", "sleep 60"))) as desk:
+        desk.evaluate(BAD)
+        wait_until(lambda: noted(tmp_path / "ran"), "the step to run", 30)
+        desk.evaluate()
+        desk.watch.resume("ann", "seen")
+        assert desk.bodies(Event.RESUMED)[-1]["dropped"] == "1 of 2 steps had passed"
+
+
+def test_a_watch_that_is_let_go_of_begins_nothing_more(tmp_path: Path) -> None:
+    slow = noting(tmp_path / "ran", f"while ! test -e {tmp_path}/go; do sleep 0.02; done; exit 1")
+    way = Way(WayKind.COMMAND, noting(tmp_path / "installed", word="$ROLLBACKD_KIND"))
+    with closing(cared(tmp_path, slow, ways=(way,))) as desk:
+        desk.evaluate(BAD)
+        wait_until(lambda: noted(tmp_path / "ran"), "the step to run", 30)
+        desk.watch.drain()
+        (tmp_path / "go").touch()
+        desk.evaluate()
+        desk.watch.close(5)
+        assert noted(tmp_path / "installed") == []
+        assert not desk.bodies(Event.UNVERIFIED)
+
+
+def test_a_further_rollback_does_not_wait_for_a_program_that_will_not_end(tmp_path: Path) -> None:
+    held, pid = tmp_path / "held", tmp_path / "pid"
+    program = f'test "$ROLLBACKD_TO" = canary || exit 1; trap "" TERM; echo $$ > {pid}; touch {held}; sleep 30'
+    stubborn = Way(WayKind.COMMAND, Command(("/bin/sh", "-c", program)))
+    with closing(cared(tmp_path, Command(("false",)), ways=(stubborn,))) as desk:
+        desk.evaluate(BAD)
+        wait_until(held.exists, "the program to run", 30)
+        desk.watch.rollback("baseline", "ann", "at once")
+        wait_until(lambda: desk.flags == content("baseline"), "the flags to be set", 30)
+        os.kill(int(pid.read_text()), 0)  # it is still there: nobody has waited for its end
+
+
+def test_one_altered_record_leaves_the_rest_of_the_journal_in_force(tmp_path: Path) -> None:
+    with closing(cared(tmp_path, RESTARTED)) as desk:
+        desk.restart(left_by_kill=[(Event.SCHEDULED, {"alert": "ErrorsHigh", "due": 5, "to": "canary", "why": None})])
+        assert (desk.position.phase, desk.position.stage) == (Phase.READY, "half")
+        desk.evaluate(BAD)
+        desk.settle()
+        assert desk.flags == content("canary")
+
+
+def test_a_copy_that_cannot_be_put_back_as_a_person_wishes_leads_to_nothing_else(tmp_path: Path) -> None:
+    way = Way(WayKind.COMMAND, noting(tmp_path / "installed", word="$ROLLBACKD_KIND"))
+    with closing(cared(tmp_path, RESTARTED, ways=(way,))) as desk:
+        backup = str(next(desk.env.parent.glob("*.bak")))
+
+        def wish(rollout: Rollout, state: State, *_: object) -> Happened:
+            assert state.position is not None
+            more = {"code": Code.PERSON, "way_kind": WayKind.BACKUP, "backup": backup}
+            return intended(rollout, state.position, Kind.ROLLBACK, rollout.stages[1], ["ann: please"], "ann", desk.hands.time, more)
+
+        Path(backup).unlink()
+        desk.watch.request("flags restore", "ann", "please", wish)
+        desk.settle().verify()
+        desk.evaluate(times=2)
+        assert noted(tmp_path / "installed") == []
+        assert desk.bodies(Event.ABANDONED)[-1]["next"] == "a person"

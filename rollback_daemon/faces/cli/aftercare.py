@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -57,9 +57,17 @@ def acknowledge(
     url: URL = DEFAULT_URL,
     output: FORMAT = Format.TABLE,
 ) -> None:
-    """Say that you have a trigger in hand that goes on firing: it climbs no further until it has eased."""
+    """Say that you have a trigger in hand that goes on firing: it climbs no further until it has eased. An announced rollback needs `cancel`."""
     found = call("POST", url, path_of(rollout, "acknowledge"), {"reason": reason, "alert": alert})
-    _said(found, output, f"{rollout}: {alert} is acknowledged; it climbs no further. A rollback that is announced stays announced")
+    if output is Format.JSON:
+        print_json(found)
+        return
+    typer.echo(f"{rollout}: {alert} is acknowledged; it climbs no further")
+    for one in call("GET", url, path_of(rollout, "explain"))["escalations"]:
+        if one["alert"] == alert and (announced := one["rollback"]):
+            when = f"in {announced['left']}, at {announced['due'][:19].replace('T', ' ')}Z"
+            typer.echo(f"the rollback to {announced['to']} that is announced for it follows {when}, unless somebody stops it:")
+            typer.echo(f'  rollbackd cancel {rollout} {alert} --reason "..."')
 
 
 def cancel(
@@ -71,14 +79,10 @@ def cancel(
 ) -> None:
     """Let an announced rollback not be; none is announced for its trigger again until that has eased."""
     found = call("POST", url, path_of(rollout, "cancel"), {"reason": reason, "alert": alert})
-    _said(found, output, f"{rollout}: the announced rollback is cancelled")
-
-
-def _said(found: Any, output: Format, sentence: str) -> None:
     if output is Format.JSON:
         print_json(found)
     else:
-        typer.echo(sentence)
+        typer.echo(f"{rollout}: the announced rollback is cancelled; none is announced for its trigger again until that has eased")
 
 
 VERBS: tuple[Callable[..., None], ...] = (verify, decide, acknowledge, cancel)

@@ -21,12 +21,10 @@ def preflight(rollout: ROLLOUT, url: URL = DEFAULT_URL, output: FORMAT = Format.
 
 
 def _show(checks: list[dict[str, Any]]) -> None:
-    from rich.markup import escape
-
     from rollback_daemon.faces.cli import show
 
-    rows = [[show.word(one["outcome"]), escape(one["check"]), escape(one["evidence"])] for one in show.clean(checks)]
-    show.console().print(show.table(["OUTCOME", "CHECK", "EVIDENCE"], rows))
+    cells = [[show.word(one["outcome"]), show.escape(one["check"]), show.escape(one["evidence"])] for one in show.clean(checks)]
+    show.rows(show.console(), ["OUTCOME", "CHECK", "EVIDENCE"], cells)
 
 
 VERBS = (preflight,)

@@ -117,7 +117,7 @@ def _show(found: dict[str, Any], output: Format) -> None:
         return
     from rollback_daemon.faces.cli import show
 
-    show.console().print(show.statuses([show.clean(found)]))
+    show.statuses(show.console(), [show.clean(found)])
 
 
 VERBS = (promote, rollback, restore, rehearse, hold, resume)

@@ -3,13 +3,21 @@
 Must not live here: whether a copy may be put back; the daemon says.
 """
 
+import re
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rollback_daemon.faces.cli.changing import ROLLOUT, WAIT, transition
 from rollback_daemon.faces.cli.client import DEFAULT_URL, FORMAT, NO, UNKNOWN, URL, USAGE, Format, call, fail, path_of, print_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_ROOM = 20  # characters that the last column needs; reasons are short here
+_NAME = re.compile(r"(?P<before>.+\.rollbackd-)(?P<own>.+)(?P<after>\.bak)")  # of a copy
 
 
 class Action(StrEnum):
@@ -51,7 +59,7 @@ def flags(
     else:
         from rollback_daemon.faces.cli import show
 
-        show.console().print(show.clean(made["backup"]), markup=False)
+        show.console().print(show.clean(made["backup"]), markup=False, soft_wrap=True)
 
 
 def _status(found: dict[str, Any], output: Format) -> None:
@@ -64,31 +72,45 @@ def _status(found: dict[str, Any], output: Format) -> None:
 
 
 def _show(said: dict[str, Any]) -> None:
-    from rich.markup import escape
-
     from rollback_daemon.faces.cli import show
+    from rollback_daemon.faces.cli.terminal import escape
 
     out, found = show.console(), show.clean(said)
-    out.print(f"[bold]{escape(found['rollout'])}[/]  {_standing(found)}")
-    out.print(f"  place    {escape(found['place'])} ({found['store']})")
+    show.tell(out, f"[bold]{escape(found['rollout'])}[/]  {_standing(found)}", 2)
+    show.labelled(out, "place", f"{escape(found['place'])} ({found['store']})")
     if found["trace"]:
-        out.print(f"  changed  {escape(_changed(found['trace']))}")
+        show.labelled(out, "changed", escape(_changed(found["trace"])))
     for name in ("under_way", "unreadable"):
         if found[name]:
-            out.print(f"  {name.replace('_', ' ')}  {escape(found[name])}")
+            show.tell(out, f"  {name.replace('_', ' ')}  {escape(found[name])}")
     out.print()
-    out.print(show.table(["FLAG", "ON RECORD", "ACTUAL"], [_row(one, found) for one in found["flags"]]))
+    show.rows(out, ["FLAG", "ON RECORD", "ACTUAL"], [_row(one, found) for one in found["flags"]], room=_ROOM)
     out.print()
     if found["backups_unreadable"]:
-        out.print(f"its copies cannot be found: {escape(found['backups_unreadable'])}", soft_wrap=True)
+        show.tell(out, f"its copies cannot be found: {escape(found['backups_unreadable'])}", 2)
     elif not found["backups"]:
         out.print("no copy of them is kept")
     else:
-        out.print(show.table(["BACKUP", "TAKEN", "FLAGS OF", "MAY BE RESTORED"], [_copy(one) for one in found["backups"]]))
+        _copies(out, found["backups"])
+
+
+def _copies(out: "Console", copies: Sequence[dict[str, Any]]) -> None:
+    """The copies that are kept, each by the part of its name that tells it from the others; what all of them share stands above."""
+    from rollback_daemon.faces.cli import show
+    from rollback_daemon.faces.cli.terminal import escape
+
+    named = [_NAME.fullmatch(one["backup"]) for one in copies]
+    alike = {(name["before"], name["after"]) if name else None for name in named}
+    shared = alike.pop() if len(alike) == 1 else None
+    if shared:
+        show.tell(out, f"copies in {escape('*'.join(shared))}, by what stands for the *:", 2)
+    names = [name["own"] if name and shared else one["backup"].rsplit("/", 1)[-1] for name, one in zip(named, copies, strict=True)]
+    cells = [_copy(one, name) for one, name in zip(copies, names, strict=True)]
+    show.rows(out, ["BACKUP", "TAKEN", "FLAGS OF", "MAY BE RESTORED"], cells, room=_ROOM)
 
 
 def _standing(found: dict[str, Any]) -> str:
-    from rich.markup import escape
+    from rollback_daemon.faces.cli.terminal import escape
 
     on_record = f"{escape(found['stage'])} on record" if found["stage"] else "nothing on record yet"
     if found["as_on_record"] is None:
@@ -102,27 +124,25 @@ def _changed(trace: dict[str, str]) -> str:
 
 
 def _row(one: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    from rich.markup import escape
-
     from rollback_daemon.faces.cli import show
+    from rollback_daemon.faces.cli.terminal import escape
 
     expected = escape(show.flag_value(one["expected"])) if found["stage"] else "-"
     actual = "-" if found["unreadable"] else "absent" if one["absent"] else escape(show.flag_value(one["actual"]))
     return [escape(one["flag"]), expected, f"[red]{actual}[/]" if one["differs"] else actual]
 
 
-def _copy(one: dict[str, Any]) -> list[str]:
-    from rich.markup import escape
-
+def _copy(one: dict[str, Any], shown: str) -> list[str]:
     from rollback_daemon.faces.cli import show
+    from rollback_daemon.faces.cli.terminal import escape
 
     taken = show.clock(one["trace"].get("modified"))
     name = one["backup"].rsplit("/", 1)[-1]
-    return [escape(name), taken, escape(one["stage"] or ("cannot be read" if one["unreadable"] else "no stage")), _may(one, name)]
+    return [escape(shown), taken, escape(one["stage"] or ("cannot be read" if one["unreadable"] else "no stage")), _may(one, name)]
 
 
 def _may(one: dict[str, Any], name: str) -> str:
-    from rich.markup import escape
+    from rollback_daemon.faces.cli.terminal import escape
 
     return escape(f"no: {one['why_not'].removeprefix(f'{name}: ')}") if one["why_not"] else "yes"
 

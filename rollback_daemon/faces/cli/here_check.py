@@ -1,15 +1,14 @@
-"""What only this machine can tell about a rule file: whether its flags can be read, and whether its command can be run.
+"""What only this machine can tell about a rule file: whether its flags can be read, and whether its programs, secret files and logs are there.
 
 Warnings, not mistakes: a file is often checked on another machine than the one it is for.
 """
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from rollback_daemon.errors import FlagError, Problem
 from rollback_daemon.flags.stores import open_store
-from rollback_daemon.rules.duties import Command
+from rollback_daemon.governance import program_checks
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.rules.places import problem_at
 
@@ -17,11 +16,7 @@ from rollback_daemon.rules.places import problem_at
 def warnings(rollout: Rollout) -> Iterator[Problem]:
     """What the daemon would stumble over if it ran the rollout here."""
     yield from _of_flags(rollout)
-    commands: list[tuple[tuple[str | int, ...], object]] = [(("flags", "after_change"), rollout.flags.after_change)]
-    commands += [(("rehearsal", "steps", index), step) for index, step in enumerate(rollout.rehearsal.steps if rollout.rehearsal else ())]
-    for trail, command in commands:
-        if isinstance(command, Command) and shutil.which(command.argv[0]) is None:
-            yield problem_at(rollout, (*trail, "command"), f'"{command.argv[0]}" is no program that can be run on this machine')
+    yield from (problem_at(rollout, trail, text) for trail, text in program_checks.missing(rollout))
 
 
 def _of_flags(rollout: Rollout) -> Iterator[Problem]:

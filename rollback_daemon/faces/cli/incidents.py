@@ -8,7 +8,7 @@ from rollback_daemon.faces.cli.client import DEFAULT_URL, FORMAT, URL, Format, c
 
 ROLLOUT = Annotated[str, typer.Argument(help="The rollout's name.")]
 REASON = Annotated[str, typer.Option("--reason", help="Why; it goes on record.")]
-INCIDENT = Annotated[str, typer.Option("--incident", help="Its id, or last.")]
+INCIDENT = Annotated[str, typer.Option("--incident", help="Its id, a part of it that no other has, or last.")]
 
 
 def written(url: str, rollout: str, incident: str, output: str) -> str:
@@ -54,9 +54,12 @@ def postmortem(
 
 
 def _state(found: dict[str, Any]) -> str:
+    from rollback_daemon.judge.postmortem import FIELDS, option
+
     if found["complete"]:
         return f"is complete ({found['complete']['by']})"
-    return f"still lacks: {', '.join(found['missing'])}" if found["missing"] else "has all that it needs; --complete says that this is all"
+    lacking = [f"{title} ({option(name)})" for name, title in FIELDS.items() if title in found["missing"]]
+    return f"still lacks: {', '.join(lacking)}" if lacking else "has all that it needs; --complete says that this is all"
 
 
 VERBS = (postmortem,)

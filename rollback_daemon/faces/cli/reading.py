@@ -39,7 +39,7 @@ def status(
         return
     from rollback_daemon.faces.cli import show
 
-    show.console().print(show.statuses(show.clean(found if isinstance(found, list) else [found])))
+    show.statuses(show.console(), show.clean(found if isinstance(found, list) else [found]))
 
 
 def explain(rollout: ROLLOUT, url: URL = DEFAULT_URL, output: FORMAT = Format.TABLE) -> None:
@@ -56,18 +56,19 @@ def explain(rollout: ROLLOUT, url: URL = DEFAULT_URL, output: FORMAT = Format.TA
 def history(
     rollout: ROLLOUT,
     stage: Annotated[str | None, typer.Option("--stage", help="Only what led to this stage or is about it: its name, or its exposure.")] = None,
+    event: Annotated[str | None, typer.Option("--event", help="Only events of these kinds, separated by commas: intended,done.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many of the newest events.")] = 100,
     url: URL = DEFAULT_URL,
     output: FORMAT = Format.TABLE,
 ) -> None:
     """What happened to a rollout, oldest first: who or what, when, and why."""
-    found = call("GET", url, path_of(rollout, "history"), limit=limit, stage=stage)
+    found = call("GET", url, path_of(rollout, "history"), limit=limit, stage=stage, event=event)
     if output is Format.JSON:
         print_json(found)
         return
     from rollback_daemon.faces.cli import show, show_record
 
-    show.console().print(show_record.history(show.clean(found)))
+    show_record.history(show.console(), show.clean(found))
 
 
 def scorecard(

@@ -1,19 +1,18 @@
-"""How results look at a terminal; the same without colours in a file. Tables by rich.
+"""How results look at a terminal; the same without colours in a file.
 
-Lives here: the present of a rollout, and what every verb prints with. Must not live here: what happened to it (`show_record`).
+Lives here: the present of a rollout, and the words and colours that every verb prints with. Must not live here: what happened to it (`show_record`),
+how lines are folded (`terminal`).
 """
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from rollback_daemon.faces.cli import show_aftercare
+from rollback_daemon.faces.cli.terminal import clean, clock, console, escape, has_room, labelled, rows, tell
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+__all__ = ["clean", "clock", "console", "escape", "explain", "flag_value", "labelled", "rows", "share", "statuses", "tell", "word"]
 _COLOURS = {
     "firing": "bold red",
     "failed": "bold red",
@@ -37,21 +36,6 @@ _COLOURS = {
 }
 
 
-def console() -> Console:
-    """Standard output; wide enough for whole lines where it is no terminal."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=240, soft_wrap=True)
-
-
-def clean(value: Any) -> Any:
-    """The same with control characters written out: nothing that somebody put into a label or a reason may steer the terminal."""
-    if isinstance(value, dict):
-        return {clean(key): clean(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [clean(one) for one in value]
-    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], value) if isinstance(value, str) else value
-
-
 def word(text: Any) -> str:
     """A state, in the colour of its urgency."""
     shown = escape(str(text if text is not None else "-"))
@@ -63,38 +47,41 @@ def share(value: float | None) -> str:
     return "-" if value is None else f"{value * 100:g} %"
 
 
-def clock(at: str | None) -> str:
-    """A time of the API without its fractions."""
-    return at[:19].replace("T", " ") + "Z" if at else "-"
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A plain table, no lines but the one under its heads."""
-    made = Table(*heads, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        made.add_row(*row)
-    return made
-
-
-def statuses(rollouts: Sequence[dict[str, Any]]) -> Table:
-    """Every rollout in a line."""
+def statuses(out: Console, rollouts: Sequence[dict[str, Any]]) -> None:
+    """Every rollout in a line, or in a few short ones where that has no room."""
     heads = ["ROLLOUT", "PHASE", "STAGE", "EXPOSED", "SINCE", "FIRING", "PENDING", "NEXT"]
-    return table(
-        heads,
+    cells = [
         [
-            [
-                escape(one["rollout"]) + (" (observe)" if one["mode"] == "observe" else ""),
-                word(one["phase"]),
-                escape(one["stage"] or "-"),
-                share(one["exposure"]),
-                clock(one["since"]),
-                ", ".join(map(word_firing, one["firing"])) or "-",
-                escape(", ".join(one["pending"])) or "-",
-                escape(one["next"]),
-            ]
-            for one in rollouts
-        ],
-    )
+            _called(one),
+            word(one["phase"]),
+            escape(one["stage"] or "-"),
+            share(one["exposure"]),
+            clock(one["since"]),
+            ", ".join(map(word_firing, one["firing"])) or "-",
+            escape(", ".join(one["pending"])) or "-",
+            escape(one["next"]),
+        ]
+        for one in rollouts
+    ]
+    if has_room(out, heads, cells):
+        rows(out, heads, cells)
+        return
+    for one in rollouts:
+        _status(out, one)
+
+
+def _called(one: dict[str, Any]) -> str:
+    return escape(one["rollout"]) + (" (observe)" if one["mode"] == "observe" else "")
+
+
+def _status(out: Console, one: dict[str, Any]) -> None:
+    """One rollout in a few lines."""
+    exposed = f", {share(one['exposure'])} exposed" if one["exposure"] is not None else ""
+    tell(out, f"[bold]{_called(one)}[/]  {word(one['phase'])} at {escape(one['stage'] or '-')}{exposed}, since {clock(one['since'])}", 2)
+    for label, said in (("firing", ", ".join(map(word_firing, one["firing"]))), ("pending", escape(", ".join(one["pending"])))):
+        if said:
+            labelled(out, label, said)
+    labelled(out, "next", escape(one["next"]))
 
 
 def word_firing(name: str) -> str:
@@ -110,52 +97,50 @@ def flag_value(value: Any) -> str:
 def explain(out: Console, one: dict[str, Any]) -> None:
     """One rollout in full."""
     _standing(out, one)
+    cancelled = {escalated["alert"]: escalated["cancelled"] for escalated in one["escalations"] if escalated["cancelled"]}
     for trigger in one["triggers"]:
-        _explain_trigger(out, trigger)
+        _explain_trigger(out, trigger, cancelled.get(trigger["alert"]))
     if one["gates"]:
         out.print("[bold]gates[/]")
         for gate in one["gates"]:
-            out.print(f"  {word(gate['verdict']):<9} {escape(gate['sentence'])}" + ("" if gate["blocking"] else "  (blocks nothing)"))
+            said = f"{escape(gate['sentence'])}" + ("" if gate["blocking"] else "  (blocks nothing)")
+            tell(out, f"  {word(gate['verdict'])}{' ' * (9 - len(gate['verdict']))} {said}", 12)
     _explain_baselines(out, one["baselines"])
     if one["warnings"]:
         out.print("[bold]what the server remarks[/]")
         for said in one["warnings"]:
-            out.print(f"  {escape(said['query'])}: {escape(said['warning'])}")
+            tell(out, f"  {escape(said['query'])}: {escape(said['warning'])}")
     show_aftercare.explain(out, one)
     if one["proposal"]:
         _explain_proposal(out, one["proposal"])
     if one["blockers"]:
         out.print("[bold]what blocks a promotion[/]")
         for blocker in one["blockers"]:
-            out.print(f"  {'?' if blocker['unknown'] else '-'} {escape(blocker['sentence'])}")
+            tell(out, f"  {'?' if blocker['unknown'] else '-'} {escape(blocker['sentence'])}")
 
 
 def _standing(out: Console, one: dict[str, Any]) -> None:
     """Where it stands, and what it stands on."""
-    out.print(
-        f"[bold]{escape(one['rollout'])}[/]  {word(one['phase'])} at [bold]{escape(one['stage'] or '-')}[/], {share(one['exposure'])} exposed", end=""
-    )
-    out.print(f", since {clock(one['since'])}" + ("  (mode: observe)" if one["mode"] == "observe" else ""))
+    stands = f"[bold]{escape(one['rollout'])}[/]  {word(one['phase'])} at [bold]{escape(one['stage'] or '-')}[/], {share(one['exposure'])} exposed"
+    tell(out, f"{stands}, since {clock(one['since'])}" + ("  (mode: observe)" if one["mode"] == "observe" else ""), 2)
     for name, text in (("why", one["why"]), ("next", one["next"])):
-        out.print(f"  {name:<9}{escape(text or '-')}")
+        labelled(out, name, escape(text or "-"))
     ladder = [f"[reverse]{escape(stage['stage'])}[/]" if stage["stage"] == one["stage"] else escape(stage["stage"]) for stage in one["stages"]]
-    out.print(f"  ladder   {' > '.join(ladder)}   soaked {one['soaked']}")
+    labelled(out, "ladder", f"{' > '.join(ladder)}   soaked {one['soaked']}")
     for stage in one["stages"]:
         if stage["requires"]:
             itself = ", climbed to by itself" if stage["promote"] == "automatic" else ""
-            out.print(f"  {escape(stage['stage'])} asks for {escape('; '.join(stage['requires']))}{itself}")
-    out.print(f"  flags    {escape(one['flags']['place'])}" + _differing(one["flags"]))
+            tell(out, f"  {escape(stage['stage'])} asks for {escape('; '.join(stage['requires']))}{itself}")
+    labelled(out, "flags", escape(one["flags"]["place"]) + _differing(one["flags"]))
     if one["broken_glass"]:
-        out.print(f"  [bold red]BREAK-GLASS[/]  it came to this stage past everything: {escape(one['broken_glass'])}")
+        tell(out, f"  [bold red]BREAK-GLASS[/]  it came to this stage past everything: {escape(one['broken_glass'])}")
     if one["degraded"]:
         lesser = ", ".join(f"{key} is {flag_value(value)}" for key, value in one["degraded"].items())
-        out.print(f"  [yellow]degraded[/]  {escape(lesser)}, until somebody restores it")
+        tell(out, f"  [yellow]degraded[/]  {escape(lesser)}, until somebody restores it")
     if one["transition"]:
         opened = one["transition"]
-        out.print(
-            f"  under way  {opened['kind']} to {escape(opened['to'])} [{opened['id']}]"
-            + (f": {escape(opened['failure'])}" if opened["failure"] else "")
-        )
+        failure = f": {escape(opened['failure'])}" if opened["failure"] else ""
+        tell(out, f"  under way  {opened['kind']} to {escape(opened['to'])} {escape('[' + opened['id'] + ']')}{failure}")
     out.print()
 
 
@@ -164,7 +149,7 @@ def _explain_baselines(out: Console, baselines: dict[str, Any]) -> None:
     if baselines:
         out.print("[bold]baselines of this stage[/]")
         for name, series in baselines.items():
-            out.print(f"  {escape(name)}  {escape(', '.join(map(_base, series)))}")
+            tell(out, f"  {escape(name)}  {escape(', '.join(map(_base, series)))}")
 
 
 def _base(series: dict[str, Any]) -> str:
@@ -176,11 +161,11 @@ def _base(series: dict[str, Any]) -> str:
 def _explain_proposal(out: Console, one: dict[str, Any]) -> None:
     """The vote that is open."""
     asked = f"{one['needed']} of {', '.join(one['roles'])} until {clock(one['expires'])}"
-    out.print(f"[bold]put to the vote[/]  {escape(one['to'])}, by {escape(one['by'])}: {escape(one['why'])}  ({escape(asked)})")
+    tell(out, f"[bold]put to the vote[/]  {escape(one['to'])}, by {escape(one['by'])}: {escape(one['why'])}  ({escape(asked)})", 2)
     for vote in one["votes"]:
         conditions = f"; on condition: {', '.join(vote['conditions'])}" if vote["conditions"] else ""
         resolved = f"; resolved by {vote['resolved']}" if vote["resolved"] else ""
-        out.print(f"  {word(vote['decision'])}  {escape(vote['by'])} as {escape(vote['role'])}: {escape(vote['why'] + conditions + resolved)}")
+        tell(out, f"  {word(vote['decision'])}  {escape(vote['by'])} as {escape(vote['role'])}: {escape(vote['why'] + conditions + resolved)}")
     if not one["votes"]:
         out.print("  nobody has voted yet")
 
@@ -192,14 +177,16 @@ def _differing(flags: dict[str, Any]) -> str:
     return f"  [yellow]{escape(', '.join(changed))}[/]" if changed else "  as on record"
 
 
-def _explain_trigger(out: Console, one: dict[str, Any]) -> None:
+def _explain_trigger(out: Console, one: dict[str, Any], cancelled: dict[str, Any] | None) -> None:
     what = f"{escape(one['action'])}  severity {escape(one['severity'])}"
-    out.print(f"[bold]{escape(one['alert'])}[/]  {word(one['phase'])}  health {word(one['health'])}  {what}")
+    tell(out, f"[bold]{escape(one['alert'])}[/]  {word(one['phase'])}  health {word(one['health'])}  {what}", 2)
+    if cancelled:
+        labelled(out, "rollback", f"[yellow]cancelled[/] by {escape(cancelled['by'])}, and not announced again while it fires")
     if one["expr"]:
-        out.print(f"  query    {escape(one['expr'])}")
+        labelled(out, "query", escape(one["expr"]))
     for series in one["series"][:5]:
         since = f", since {clock(series['since'])}" if series["since"] else ""
         left = f", fires in {series['fires_in']}" if series["fires_in"] else ""
         limit = "" if series["since"] else f", limit {one['limit']}" + (f" for {one['for']}" if one["for"] != "0s" else "")
-        out.print(f"  value    {escape(series['sentence'].removeprefix(one['alert'] + ': '))}{escape(limit)}{since}{left}")
-    out.print(f"  change   {escape(one['change'])}")
+        labelled(out, "value", f"{escape(series['sentence'].removeprefix(one['alert'] + ': '))}{escape(limit)}{since}{left}")
+    labelled(out, "change", escape(one["change"]))

@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from rollback_daemon.faces.cli.show import clock, flag_value, table, word
+from rollback_daemon.faces.cli.show import clock, escape, flag_value, rows, tell, word
+from rollback_daemon.judge.postmortem import FIELDS
 
 Event = Mapping[str, Any]
 _GLASS = "BREAK-GLASS"
+_ROOM = 60  # characters for what happened, below which it has no column of its own
 
 
-def history(events: Sequence[Event]) -> Table:
+def history(out: Console, events: Sequence[Event]) -> None:
     """What happened, a line each."""
-    heads = ["AT", "EVENT", "WHAT", "BY"]
-    return table(heads, [[clock(one["at"]), escape(one["event"]), _shown(told(one)), escape(one.get("by", ""))] for one in events])
+    cells = [[clock(one["at"]), escape(one["event"]), escape(one.get("by", "")), _shown(told(one))] for one in events]
+    rows(out, ["AT", "EVENT", "BY", "WHAT"], cells, room=_ROOM)
 
 
 def _shown(sentence: str) -> str:
@@ -39,19 +39,36 @@ def _why(event: Event) -> str:
 def _trigger(event: Event) -> str:
     labels = ", ".join(f'{name}="{value}"' for name, value in event["labels"].items())
     value = "no data" if event["value"] is None else f"{event['value']:.6g}" if isinstance(event["value"], (int, float)) else event["value"]
-    limit = f"limit {event['limit']}" if event["phase"] == "inactive" else event["limit"]
-    return f"{event['alert']}{'{' + labels + '}' if labels else ''} {event['phase']} ({value} {limit})"
+    held = f"{value}, limit" if event["phase"] == "inactive" else value
+    beside = f"{held} {event['limit']}" if event["limit"] else value
+    return f"{event['alert']}{'{' + labels + '}' if labels else ''} {event['phase']} ({beside})"
+
+
+def _gate(event: Event) -> str:
+    return f"{'passes' if event['passes'] else 'does not pass'}: {_why(event)}"
 
 
 def _flags(event: Event) -> str:
     before = event["before"]
     changes = ", ".join(f"{key}: {flag_value(before.get(key))} -> {flag_value(value)}" for key, value in event["after"].items())
-    return f"{changes}; backup {event['backup']}" if event["backup"] else changes
+    return "; ".join([changes or "no flag had to be changed", *([f"backup {event['backup']}"] if event["backup"] else [])])
+
+
+def _move(event: Event) -> str:
+    """A transition in a few words; one that stays at its stage by the way that it takes."""
+    if event["from"] != event["to"]:
+        return f"{event['kind']} {event['from']} -> {event['to']}"
+    way = f"way back {event['way'] + 1} ({event.get('way_kind', 'flags')})" if event.get("way") else _by_way(event)
+    return f"{way} at {event['to']}"
+
+
+def _by_way(event: Event) -> str:
+    return f"{event['kind']} by {event['way_kind']}" if event.get("way_kind", "flags") != "flags" else str(event["kind"])
 
 
 def _intended(event: Event) -> str:
     """A transition with what it rests on, or went past."""
-    sentence = f"{event['kind']} {event['from']} -> {event['to']} [{event['id']}]: {_why(event)}"
+    sentence = f"{_move(event)} [{event['id']}]: {_why(event)}"
     if event.get("code") == "break_glass":
         return f"{_GLASS} {sentence}; past: {'; '.join(event.get('past', [])) or 'nothing that stood against it'}"
     if votes := event.get("approved_by"):
@@ -109,8 +126,15 @@ def _drift(event: Event) -> str:
 
 
 def _written(event: Event) -> str:
-    complete = "; the report is complete" if event["complete"] else ""
-    return f"{', '.join(event['fields']).replace('_', ' ') or 'nothing new'} in the report of {event['incident']}{complete}: {_why(event)}"
+    fields = [f"{title}: {event['fields'][name]}" for name, title in FIELDS.items() if name in event["fields"]]
+    said = [*fields, *(["the report is complete"] if event["complete"] else [])]
+    return f"{event['incident']}: {'; '.join(said)} ({_why(event)})"
+
+
+def _first_of(rules: Sequence[str]) -> str:
+    """The first rule, and how many more there are: all of them would bury what happened."""
+    more = f"; and {len(rules) - 1} more, see --format json" if len(rules) > 1 else ""
+    return f": {rules[0]}{more}" if rules else ""
 
 
 _CAME_TO = {"pass": "passed", "fail": "did not pass", "unknown": "could not tell"}
@@ -123,13 +147,14 @@ _TOLD: dict[str, Callable[[Event], str]] = {
     "applied": _flags,
     "ran": lambda one: f"{' '.join(one['command'])} in {one['seconds']} s" + (f": {one['error']}" if one["error"] else ""),
     "attempted": lambda one: f"{one['kind']} failed ({one['outcome']}), try {one['attempt']}: {one['error']}",
-    "done": lambda one: f"{one['kind']} {one['from']} -> {one['to']} [{one['id']}]: flags read back",
-    "abandoned": lambda one: f"{one['kind']} {one['from']} -> {one['to']} [{one['id']}] given up: {_why(one)}",
+    "done": lambda one: f"{_move(one)} [{one['id']}]: flags read back",
+    "abandoned": lambda one: f"{_move(one)} [{one['id']}] given up: {_why(one)}",
     "trigger": _trigger,
+    "gate": _gate,
     "sight": lambda one: f"blind: {_why(one)}" if one["blind"] else "sees again",
     "drift": _drift,
     "observed": lambda one: f"would {one['would']}: {_why(one)}",
-    "configured": lambda one: f"rules of {one['file']} ({one['sha256'][:12]}): {'; '.join(one['rules'])}",
+    "configured": lambda one: f"rules of {one['file']} ({one['sha256'][:12]}){_first_of(one['rules'])}",
     "refused": lambda one: f"{one['request']} ({one['reason']}): {_why(one)}",
     "ready": lambda one: f"{one['stage']} is soaked and every gate passes",
     "unready": lambda one: f"{one['stage']} is no longer ready: {_why(one)}",
@@ -165,7 +190,8 @@ _TOLD: dict[str, Callable[[Event], str]] = {
     "hooked": lambda one: (
         f"{one['hook']} was told of {one['on']}" + (f", after {one['attempts']} tries" if one["attempts"] > 1 else "")
         if not one["error"]
-        else f"{one['hook']} could not be told of {one['on']}: {one['error']}"
+        else f"{one['hook']} could not be told of {one['on']}{', it is tried again' if one.get('retrying') else ''}: {one['error']}"
+        + (f"; it said: {one['output']}" if one["output"] else "")
     ),
     "backed_up": lambda one: f"{one['backup']}: {one['why']}",
     "decided": lambda one: f"{one['decision']} at {one['stage']}: {one['why']}",
@@ -174,17 +200,17 @@ _TOLD: dict[str, Callable[[Event], str]] = {
 
 def scorecard(out: Console, card: Mapping[str, Any]) -> None:
     """Every check with its evidence, and what the points come to."""
-    out.print("  ".join(_verdict(card)))
+    tell(out, "  ".join(_verdict(card)), 2)
     out.print()
     checks = [
         [word(one["outcome"]), escape(one["check"]) + ("" if one["blocking"] else " (blocks nothing)"), escape(one["evidence"])]
         for one in card["checks"]
     ]
-    out.print(table(["OUTCOME", "CHECK", "EVIDENCE"], checks))
+    rows(out, ["OUTCOME", "CHECK", "EVIDENCE"], checks)
     if card["lines"]:
         out.print()
         points = [[escape(one["part"]), escape(one["check"]), f"{one['has']:g} of {one['worth']:g}", word(one["outcome"])] for one in card["lines"]]
-        out.print(table(["PART", "CHECK", "POINTS", "OUTCOME"], points))
+        rows(out, ["PART", "CHECK", "POINTS", "OUTCOME"], points)
 
 
 def _verdict(card: Mapping[str, Any]) -> Iterator[str]:

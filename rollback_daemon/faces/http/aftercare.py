@@ -43,7 +43,7 @@ def _of_rollbacks(api: FastAPI, guard: Guard) -> None:
         """Verify the last rollback once more, by the steps of the rule file."""
 
         def decide(it: Case) -> Happened:
-            return recovery.again(it.rollout, it.state, it.person.name, body.reason, marks_of(it.rollout.aftercare))
+            return recovery.again(it.rollout, it.state, it.person.name, body.reason, marks_of(it.rollout.aftercare.verify))
 
         return do(guard, request, rollout, body, decide)
 

@@ -21,6 +21,7 @@ from rollback_daemon.faces import views
 from rollback_daemon.faces.http import aftercare, changes, flags, incidents
 from rollback_daemon.faces.http.answers import NOT_DONE, AsciiJSON, NotDone, PassiveError, ReasonSaid, informed
 from rollback_daemon.faces.http.caller import CHALLENGE, NotAllowedError, NotAuthenticatedError, identify
+from rollback_daemon.faces.views_aftercare import hooks_behind
 from rollback_daemon.governance import about
 from rollback_daemon.governance.markdown import markdown
 from rollback_daemon.governance.preflight import preflight as look_before
@@ -28,6 +29,7 @@ from rollback_daemon.governance.report import KINDS
 from rollback_daemon.governance.report import report as make_report
 from rollback_daemon.guard import Guard
 from rollback_daemon.judge.refusal import Refusal
+from rollback_daemon.judge.transitions import Event
 
 _RELOADING: dict[int | str, dict[str, Any]] = {status: said for status, said in NOT_DONE.items() if status in {403, 422}}
 _READING: dict[int | str, dict[str, Any]] = {status: said for status, said in NOT_DONE.items() if status in {404, 422, 503}}
@@ -89,6 +91,16 @@ def _health(api: FastAPI, guard: Guard, registry: CollectorRegistry, reload: Cal
         return Response(encode(registry), media_type=content_type)
 
 
+def _kinds(names: str | None) -> frozenset[str] | None:
+    """Kinds of events, of a list with commas. Raises OperationRefused for one that there is not."""
+    if names is None:
+        return None
+    asked = [name.strip() for name in names.split(",")]
+    if unknown := [name for name in asked if name not in set(Event)]:
+        raise OperationRefused(f'there is no event "{unknown[0]}"; known: {", ".join(sorted(Event))}')
+    return frozenset(asked)
+
+
 def _reading(api: FastAPI, guard: Guard) -> None:
     @api.get("/api/v1/rollouts")
     def rollouts() -> list[dict[str, Any]]:
@@ -103,7 +115,7 @@ def _reading(api: FastAPI, guard: Guard) -> None:
     @api.get("/api/v1/rollouts/{rollout}/explain", responses=_READING)
     def explain(rollout: str) -> dict[str, Any]:
         """One rollout in full: why it is where it is, and what would change that."""
-        return views.explanation(informed(guard).watch(rollout))
+        return {**views.explanation(informed(guard).watch(rollout)), "hooks": hooks_behind(guard.hooks_behind(rollout))}
 
     @api.get("/api/v1/rollouts/{rollout}/history", responses=_READING)
     def history(
@@ -111,15 +123,16 @@ def _reading(api: FastAPI, guard: Guard) -> None:
         limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
         after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
         stage: Annotated[str | None, Query(description="Only what led to this stage or is about it: its name, or its exposure like 25%.")] = None,
+        event: Annotated[str | None, Query(description="Only events of these kinds, separated by commas.")] = None,
     ) -> list[dict[str, Any]]:
         """What happened to a rollout, oldest first: the newest `limit` records that come after the record `after`."""
-        watched = guard.watch(rollout).rollout
+        watched, kinds = guard.watch(rollout).rollout, _kinds(event)
         if stage is None:
-            records = guard.journal.records(rollout, after=after, limit=limit, newest_first=True)
+            records = guard.journal.records(rollout, kinds=kinds, after=after, limit=limit, newest_first=True)
             return [views.event(record) for record in reversed(records)]
         named = about.stage_called(watched, stage)
         led = about.about(watched, guard.journal.records(rollout, kinds=about.KINDS), named)  # all of them: a later one follows from earlier ones
-        return [views.event(record) for record in [one for one in led if one.seq > after][-limit:]]
+        return [views.event(record) for record in [one for one in led if one.seq > after and (kinds is None or one.kind in kinds)][-limit:]]
 
     @api.get("/api/v1/rollouts/{rollout}/scorecard", responses=_READING)
     def scorecard(rollout: str) -> dict[str, Any]:
@@ -151,7 +164,7 @@ def _errors(api: FastAPI) -> None:
     def refused(_: Request, error: Exception) -> JSONResponse:
         reasons = [ReasonSaid(code=one.code, unknown=one.code.unknown, sentence=one.sentence) for one in getattr(error, "reasons", ())]
         unknown = isinstance(error, Refusal) and error.unknown
-        missing = str(error).startswith(("there is no rollout", "there is no stage", "there is no incident"))
+        missing = str(error).startswith(("there is no rollout", "there is no stage", "there is no incident", "there is no event"))
         return _said(404 if missing else 409, str(error), reasons, unknown=unknown)
 
     def invalid(_: Request, error: Exception) -> JSONResponse:

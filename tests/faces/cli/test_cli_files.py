@@ -45,6 +45,16 @@ def test_a_good_file_is_said_to_be_good_and_how_it_is_understood(good: Path) -> 
     assert any("Warned" in line for line in more)
 
 
+def test_what_is_not_there_on_this_machine_is_a_warning_at_its_place(good: Path) -> None:
+    more = "verify: [{command: [./smoke.sh]}]\nhooks: [{hook: Chat, on: [ready], http: 'https://chat.example.com/', secret_file: chat.key}]\n"
+    good.write_text(RULES + more, encoding="utf-8")
+    ran = rollbackd("check", good, "--format", "json")
+    assert ran.code == YES
+    told = {warning["path"]: warning["text"] for warning in ran.json["rollouts"][0]["warnings"]}
+    assert told["verify[0].command"] == f'"{good.parent}/smoke.sh" is no program that can be run on this machine'
+    assert told["hooks[0].secret_file"] == f'the secret file "{good.parent}/chat.key" cannot be read on this machine'
+
+
 def test_the_shipped_rules_are_good() -> None:
     assert rollbackd("check", *SHIPPED).code == YES
 

@@ -134,12 +134,14 @@ def test_status_tells_the_flags_beside_those_on_record_and_whose_the_copies_are(
         assert words in ran.out
     rows = [line.split() for line in ran.out.splitlines()]
     assert ["/profiles/checkout/enabled", "true", "true"] in rows
-    copy = next(row for row in rows if row and row[0].endswith(".bak"))
-    assert copy[-2:] == ["baseline", "yes"]
+    assert f"copies in {shop.profiles}.rollbackd-*.bak, by what stands for the *:" in ran.out
     found = shop.rollbackd("flags", "checkout", "--format", "json").json
     assert found == shop.get("/api/v1/rollouts/checkout/flags").json()
     assert (found["as_on_record"], found["stage"], found["flags_of"], found["store"]) == (True, "canary", "canary", "yaml")
     assert [(one["stage"], one["why_not"]) for one in found["backups"]] == [("baseline", "")]
+    own = found["backups"][0]["backup"].removeprefix(f"{shop.profiles}.rollbackd-").removesuffix(".bak")
+    assert next(row for row in rows if row and row[0] == own)[-2:] == ["baseline", "yes"]
+    assert shop.rollbackd("flags", "checkout", "restore", own, "--reason", "by its part", "--wait", "0").code == YES
     assert {"owner", "modified"} <= found["trace"].keys() & found["backups"][0]["trace"].keys()
 
 

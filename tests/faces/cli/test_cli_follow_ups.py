@@ -145,8 +145,20 @@ def test_after_the_last_one_a_decision_is_asked_for_until_it_is_made(guard: Guar
     assert guard.happen(3 * DAY, Event.DECIDED, decision="tune", by="ann", why="the limits are loose") == {}
 
 
-def test_a_last_one_that_fails_asks_for_the_decision_as_well(guard: Guard) -> None:
-    assert set(look(guard, 2, "failed", "no")) == {"RolloutFollowUpFailed", "RolloutDecisionDue"}
+def test_one_that_has_failed_is_told_until_the_next_passes(guard: Guard) -> None:
+    first = look(guard, 1, "failed", "no")["RolloutFollowUpFailed"]
+    second = look(guard, 2, "failed", "no")["RolloutFollowUpFailed"]
+    assert (second.starts_at, second.annotations["summary"][:16]) == (first.starts_at, "the follow-up 2d")
+    assert set(look(guard, 2, "passed")) == {"RolloutDecisionDue"}
+
+
+def test_a_last_one_that_fails_asks_for_the_decision_when_it_has_had_its_tries(guard: Guard) -> None:
+    for _ in range(23):
+        assert set(look(guard, 2, "failed", "no")) == {"RolloutFollowUpFailed"}
+    found = look(guard, 2, "failed", "no")
+    assert set(found) == {"RolloutFollowUpFailed", "RolloutDecisionDue"}
+    assert found["RolloutDecisionDue"].annotations["value"] == "the follow-up after 2d: failed in all of 24 tries"
+    assert look(guard, 2, "passed")["RolloutDecisionDue"].annotations["value"] == "the follow-up after 2d: passed"
     assert guard.happen(3 * DAY, Event.DECIDED, decision="clean-up", by="ann", why="it was a bad idea") == {}
 
 

@@ -107,10 +107,10 @@ def test_it_is_resumed_only_when_the_report_is_complete(hurt: Hurt) -> None:
     assert "rollbackd postmortem checkout --complete" in refused.err
     assert "is complete (rollbackd postmortem), and a person resumes it" in bench.rollout()["next"]
     first = bench.rollbackd("postmortem", "checkout", "--root-cause", "a slow <query>", "--reason", "as found")
-    assert first.out.endswith("still lacks: users affected, fix plan\n")
+    assert first.out.endswith("still lacks: users affected (--users-affected), fix plan (--fix-plan)\n")
     early = bench.rollbackd("postmortem", "checkout", "--fix-plan", "an index", "--complete", "--reason", "done")
     assert early.code == NO
-    assert early.err.endswith("- it cannot be complete without its users affected\n")
+    assert early.err.endswith("- it cannot be complete without its users affected (--users-affected)\n")
     done = bench.rollbackd("postmortem", "checkout", "--users-affected", "1 of 10", "--fix-plan", "an index", "--complete", "--reason", "done")
     assert "is complete" in done.out
     bench.set_error_rate(0)

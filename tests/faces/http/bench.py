@@ -147,7 +147,8 @@ class Bench:
 
 def rollbackd(*words: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Ran:
     """Run the command line to its end."""
-    clean = {name: value for name, value in os.environ.items() if name not in {"ROLLBACKD_URL", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE"}}
+    ours = {"ROLLBACKD_URL", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"}
+    clean = {name: value for name, value in os.environ.items() if name not in ours}
     clean["PYTHONPATH"] = os.pathsep.join([str(Path.cwd()), *filter(None, [clean.get("PYTHONPATH")])])
     done = subprocess.run(
         [sys.executable, "-m", "rollback_daemon", *map(str, words)],
