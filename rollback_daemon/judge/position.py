@@ -147,6 +147,7 @@ def _adopted(position: Position | None, body: Mapping[str, Any], at: datetime) -
         code=body.get("code", ""),
         degraded=degraded,
         degraded_by=degraded_by,
+        frozen=body["phase"] == Phase.FROZEN,
     )
 
 

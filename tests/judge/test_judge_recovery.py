@@ -10,7 +10,7 @@ import pytest
 from rollback_daemon.durations import parse_duration
 from rollback_daemon.judge.aftermath import Verification
 from rollback_daemon.judge.reasons import Outcome
-from rollback_daemon.judge.transitions import Event
+from rollback_daemon.judge.transitions import Event, Phase
 from rollback_daemon.rules.aftercare import Aftercare, AtMost, Recovery, Way, WayKind
 from rollback_daemon.rules.duties import Command, Rehearsing
 from rollback_daemon.rules.model import Rollout
@@ -215,6 +215,15 @@ def test_a_way_back_from_a_frozen_rollout_leaves_it_frozen_and_says_so_once() ->
     )
     assert len(bodies(world, Event.FROZEN)) == 1
     assert world.position.why.count("rollbacks by triggers") == 1
+
+
+def test_a_frozen_rollout_whose_flags_a_person_lowers_stays_frozen() -> None:
+    world = play(flapping(9), "0s | errors 0 | ready at half\n15s | errors 2 | rollback to canary\n30s | errors 0 |", at="half")
+    world.edit(replace(world.rollout, aftercare=Aftercare(max_rollbacks=AtMost(1, parse_duration("1d")))))
+    for number, stage in enumerate(("canary", "baseline", "baseline"), 3):
+        world.flags = flags_of(world.rollout, stage)
+        world.evaluate({"errors": Value({(): 0.0})}, START + timedelta(seconds=15 * number))
+    assert (world.position.phase, world.position.stage, world.position.frozen) == (Phase.FROZEN, "baseline", True)
 
 
 def test_the_cool_down_counts_from_the_rollback_and_not_from_a_further_way_to_where_it_is() -> None:

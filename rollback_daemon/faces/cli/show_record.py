@@ -183,6 +183,7 @@ _TOLD: dict[str, Callable[[Event], str]] = {
         + (f"; missed before it: {len(one['missed'])}" if one.get("missed") else "")
         + f": {one['why']}"
     ),
+    "resumed": lambda one: _why(one) + (f"; its verification was dropped: {one['dropped']}" if one.get("dropped") else ""),
     "verifying": lambda one: f"once more: {one['why']}",
     "checked": lambda one: f"{one['step']} {_CAME_TO[one['outcome']]} in {one['seconds']} s" + (f": {one['error']}" if one["error"] else ""),
     "verified": lambda one: f"by {one['way'] or 'flags'}, in {one['steps']} steps",
