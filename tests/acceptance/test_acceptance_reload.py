@@ -58,7 +58,7 @@ def test_a_broken_reload_says_every_mistake_with_its_place(stand: Stand) -> None
 
 
 def test_a_reload_without_the_stage_that_a_rollout_stands_on_is_refused(canary: Stand, genesis: Genesis) -> None:
-    canary.change_rules({"stage: canary": "stage: first"})
+    canary.change_rules({"stage: canary": "stage: first", "stages: [canary, ": "stages: [first, "})
     answer = requests.post(f"{canary.daemon.url}/-/reload", timeout=20)
     assert answer.status_code == 422
     [reason] = answer.json()["reasons"]

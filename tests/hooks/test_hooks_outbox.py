@@ -87,6 +87,7 @@ def test_a_hook_that_fails_is_on_record_and_in_the_log_with_what_it_said_while_i
         (failed,) = office.ends()
         assert (failed.body["retrying"], failed.body["error"], failed.body["output"]) == (True, '"/bin/sh" exited with 3', "no such board")
         office.wait(lambda: len(office.outcomes) > 2, "three tries")
+        office.wait(lambda: [one.waiting for _, one in office.outbox.behind("checkout")] == [2], "the second event to wait behind the first")
     (line,) = [one for one in logs if "hook" in one["event"]]
     assert (line["error"], line["output"]) == ('"/bin/sh" exited with 3', "no such board")
     ((name, backlog),) = office.outbox.behind("checkout")
