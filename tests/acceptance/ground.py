@@ -116,8 +116,8 @@ class Ground:
         return self.get("/explain", rollout)
 
     def trigger(self, name: str) -> Any:
-        """What `explain` says of one trigger."""
-        return next(one for one in self.explain()["triggers"] if one["alert"] == name)
+        """What `explain` says of one trigger. Right after a reload that is nothing until the first evaluation, which is waited for."""
+        return self.wait(lambda: next((one for one in self.explain()["triggers"] if one["alert"] == name), None), f"{name} to be judged")
 
     def history(self, event: str, **facts: Any) -> list[Any]:
         """The events of one kind with these facts, oldest first."""
