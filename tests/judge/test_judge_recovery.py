@@ -10,13 +10,13 @@ import pytest
 from rollback_daemon.durations import parse_duration
 from rollback_daemon.judge.aftermath import Verification
 from rollback_daemon.judge.reasons import Outcome
-from rollback_daemon.judge.transitions import Event, Phase
+from rollback_daemon.judge.transitions import Event
 from rollback_daemon.rules.aftercare import Aftercare, AtMost, Recovery, Way, WayKind
 from rollback_daemon.rules.duties import Command, Rehearsing
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.signals.observation import Value
 from tests.judge.timetable import play
-from tests.judge.world import START, World, degrade, flags_of, gate, intents, rollout, trigger
+from tests.judge.world import START, World, flags_of, gate, intents, rollout, trigger
 
 ERRORS = trigger("Errors", above=1)
 CALM = gate("Calm", "load", below=5)
@@ -217,15 +217,6 @@ def test_a_way_back_from_a_frozen_rollout_leaves_it_frozen_and_says_so_once() ->
     assert world.position.why.count("rollbacks by triggers") == 1
 
 
-def test_a_frozen_rollout_whose_flags_a_person_lowers_stays_frozen() -> None:
-    world = play(flapping(9), "0s | errors 0 | ready at half\n15s | errors 2 | rollback to canary\n30s | errors 0 |", at="half")
-    world.edit(replace(world.rollout, aftercare=Aftercare(max_rollbacks=AtMost(1, parse_duration("1d")))))
-    for number, stage in enumerate(("canary", "baseline", "baseline"), 3):
-        world.flags = flags_of(world.rollout, stage)
-        world.evaluate({"errors": Value({(): 0.0})}, START + timedelta(seconds=15 * number))
-    assert (world.position.phase, world.position.stage, world.position.frozen) == (Phase.FROZEN, "baseline", True)
-
-
 def test_the_cool_down_counts_from_the_rollback_and_not_from_a_further_way_to_where_it_is() -> None:
     world = play(
         cared(SMOKE, ways=(BACKUP,), cooldown=parse_duration("10m")),
@@ -377,151 +368,3 @@ def test_a_rollback_that_nobody_verifies_owes_nothing() -> None:
     world = play(cared(parts=(ERRORS,)), "0s | errors 0 |\n15s | errors 2 | rollback to baseline\n5m | |")
     assert not world.state.aftermath.verifying
     assert world.state.aftermath.outcome is None
-
-
-# how often
-
-
-def flapping(count: int, *, within: str = "1d", cooldown: str = "0") -> Rollout:
-    return rollout(ERRORS, aftercare=Aftercare(max_rollbacks=AtMost(count, parse_duration(within)), cooldown=parse_duration(cooldown)))
-
-
-def test_the_last_rollback_that_is_allowed_goes_to_the_bottom_and_it_is_frozen() -> None:
-    world = play(
-        flapping(2),
-        """
-        0s  | errors 0 | complete at full
-        15s | errors 2 | rollback to half, rolled_back at half
-        30s | errors 0 |
-        45s | resume   | ready at half
-        60s | errors 2 | rollback to baseline, rolled_back at baseline
-        75s | errors 0 | frozen, frozen at baseline, blocked by frozen
-        76s | promote  | refused frozen
-        90s | resume   | baseline at baseline, free
-        """,
-        at="full",
-    )
-    assert bodies(world, Event.INTENDED)[1]["why"] == [
-        "Errors: errors 2 > 1",
-        'at most 2 rollbacks in 1d: this is the last one, so it goes to "baseline"',
-    ]
-    (frozen,) = bodies(world, Event.FROZEN)
-    assert frozen["why"].startswith("2 rollbacks by triggers in 1d, the last one: Errors: errors 2 > 1")
-    assert world.state.aftermath.rollbacks == ()  # re-armed
-
-
-def test_a_flapping_signal_with_somebody_who_always_resumes_and_promotes() -> None:
-    """A compressed day: up and down without end, and a script that goes up again as soon as it may."""
-    lines = ["0s | errors 0 | ready at canary", "15s | errors 2 | rollback to baseline"]
-    for again in (30, 90):
-        lines += [f"{again}s | errors 0 |", f"{again + 15}s | resume, promote | ready at canary", f"{again + 30}s | errors 2 | rollback to baseline"]
-    lines += ["135s | errors 0 | frozen", *(f"{135 + 15 * n}s | promote, errors {n % 2 * 2} | refused" for n in range(1, 200))]
-    world = play(rollout(ERRORS, soak="0", aftercare=Aftercare(max_rollbacks=AtMost(3, parse_duration("1d")))), "\n".join(lines))
-    assert sum(one.startswith("rollback") for one in intents(world)) == 3
-
-
-def test_rollbacks_of_long_ago_are_not_counted() -> None:
-    play(
-        flapping(2, within="1m"),
-        """
-        0s  | errors 0 | complete at full
-        15s | errors 2 | rollback to half
-        30s | errors 0 |
-        45s | resume   |
-        90s | errors 2 | rollback to canary, rolled_back at canary
-        105s | errors 0 | rolled_back at canary
-        """,
-        at="full",
-    )
-
-
-def test_what_people_roll_back_is_not_counted() -> None:
-    world = play(flapping(1), "0s | errors 0 |\n1s | rollback |\n30s | | rolled_back at canary", at="half")
-    assert world.state.aftermath.rollbacks == ()
-
-
-def test_no_promotion_follows_within_the_cool_down() -> None:
-    play(
-        flapping(9, cooldown="10m"),
-        """
-        0s  | errors 0 | ready at half
-        15s | errors 2 | rollback to canary
-        30s | errors 0 |
-        45s | resume   | ready at canary, blocked by cooldown
-        46s | promote  | refused cooldown
-        10m |          | blocked by cooldown
-        615s |         | free
-        616s | promote |
-        """,
-        at="half",
-    )
-
-
-# the end of a lesser service
-
-SLOW = trigger("Slow", "latency", above=1, action=degrade("1m", MODE="lite"))
-
-
-def test_a_lesser_service_ends_when_what_asked_for_it_has_been_clear_for_long_enough() -> None:
-    world = play(
-        rollout(SLOW, more={"MODE": "full"}),
-        """
-        0s   | latency 2 | degrade, soaking at canary
-        15s  | latency 0 |
-        30s  | latency 2 |
-        45s  | latency 0 |
-        90s  |           | drift none
-        105s |           | restore
-        120s |           | ready at canary, free
-        """,
-    )
-    assert world.flags == {**flags_of(world.rollout, "canary"), "MODE": "full"}
-    assert bodies(world, Event.INTENDED)[-1]["why"] == ["Slow clear for 1m"]
-    assert world.position.degraded_by == ()
-
-
-def test_a_lesser_service_does_not_end_in_the_dark() -> None:
-    play(
-        rollout(SLOW, more={"MODE": "full"}),
-        "0s | latency 2 | degrade\n15s | latency 0 |\n30s | latency failed |\n45s | latency 0 |\n90s | | drift none\n105s | | restore",
-    )
-
-
-def test_where_one_of_two_triggers_does_not_say_until_when_a_person_ends_it() -> None:
-    plain = trigger("Plain", "latency", above=5, action=degrade(THEME="plain"))
-    play(
-        rollout(SLOW, plain, more={"MODE": "full", "THEME": "rich"}),
-        "0s | latency 9 | degrade\n15s | latency 0 |\n5m | | blocked by degraded\n301s | restore | ",
-    )
-
-
-def test_the_longest_time_of_those_who_asked_for_a_lesser_service_counts() -> None:
-    plain = trigger("Plain", "latency", above=5, action=degrade("3m", THEME="plain"))
-    play(
-        rollout(SLOW, plain, more={"MODE": "full", "THEME": "rich"}),
-        "0s | latency 9 | degrade\n15s | latency 0 |\n3m | | drift none\n195s | | restore",
-    )
-
-
-def test_time_that_nobody_looked_does_not_end_a_lesser_service() -> None:
-    play(
-        rollout(SLOW, more={"MODE": "full"}),
-        "0s | latency 2 | degrade\n15s | latency 0 |\n16s | stop |\n3m | start |\n225s | | drift none\n240s | | restore",
-    )
-
-
-def test_a_lesser_service_that_ends_by_itself_is_no_rollback() -> None:
-    world = play(rollout(SLOW, more={"MODE": "full"}), "0s | latency 2 | degrade\n15s | latency 0 |\n75s | | restore")
-    assert world.state.aftermath.rollbacks == ()
-    assert world.state.aftermath.incident == ""
-
-
-# gates in the news
-
-
-def test_a_gate_that_fails_and_passes_again_is_news_once_each() -> None:
-    world = play(rollout(ERRORS, CALM), "0s | errors 0, load 1 |\n15s..45s | load 9 |\n60s | load nothing |\n75s | load 9 |\n90s..2m | load 1 |")
-    assert [(body["gate"], body["passes"], body["why"]) for body in bodies(world, Event.GATE)] == [
-        ("Calm", False, "Calm: load 9, must be < 5"),
-        ("Calm", True, "Calm: load 1, must be < 5"),
-    ]
