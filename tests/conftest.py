@@ -31,13 +31,18 @@ settings.load_profile("busy")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "every_prometheus: run on every Prometheus found, not only on the first")
+    config.addinivalue_line("markers", "oldest_and_newest: run on the first and on the last Prometheus found: what differs, differs between these")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "toolset" not in metafunc.fixturenames:
         return
     found: list[Toolset | None] = [*toolsets()] or [None]
-    wanted = found if metafunc.definition.get_closest_marker("every_prometheus") else found[:1]
+    wanted = found[:1]
+    if metafunc.definition.get_closest_marker("every_prometheus"):
+        wanted = found
+    elif metafunc.definition.get_closest_marker("oldest_and_newest"):
+        wanted = list(dict.fromkeys([found[0], found[-1]]))
     names = [f"prometheus-{tools.version}" if tools else "no-prometheus" for tools in wanted]
     metafunc.parametrize("toolset", wanted, ids=names, indirect=True, scope="session")
 

@@ -13,7 +13,7 @@ from rollback_daemon.lab.servers import PrometheusServer
 from tests.acceptance.genesis import Genesis
 from tests.acceptance.stand import BASELINE, CANARY, ROLLOUT, Stand
 
-pytestmark = pytest.mark.every_prometheus
+pytestmark = pytest.mark.oldest_and_newest
 FACTOR = 40
 
 
