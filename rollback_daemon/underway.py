@@ -50,6 +50,7 @@ class UnderWay:
         self._host, self._clock, self._patience = host, clock, patience
         self._thread: threading.Thread | None = None
         self._orders = Orders()
+        self._drained = False
 
     def take_up(self) -> None:
         """After a restart: finish what is open.
@@ -72,7 +73,7 @@ class UnderWay:
     def start(self, *, again: bool = False) -> None:
         """Carry out what is intended, in the place of what was under way."""
         position = self._position
-        if position is None or position.open is None:
+        if position is None or position.open is None or self._drained:
             return
         self._host.remember_now()
         self._orders.overtake()
@@ -84,7 +85,8 @@ class UnderWay:
         self._thread.start()
 
     def drain(self) -> None:
-        """Let it end after the step that it is in."""
+        """Let it end after the step that it is in, and begin no other: the next start does, or nobody, where the rollout is no more."""
+        self._drained = True
         self._orders.drain.set()
 
     def close(self, patience: float) -> None:

@@ -66,7 +66,6 @@ class Watch:
         self._under_way = UnderWay(self, clock, patience)
         self._errands = Errands(self)
         self._verifying = Verifying(self, clock)
-        self._drained = False  # nothing is begun any more
 
     @property
     def state(self) -> State:
@@ -203,7 +202,6 @@ class Watch:
         self._under_way.drain()
         self._errands.drain()
         self._verifying.drain()
-        self._drained = True
 
     def close(self, patience: float) -> None:
         """Wait until the transition under way has finished the step it is in, for at most `patience` seconds; the next start goes on with it."""
@@ -235,7 +233,7 @@ class Watch:
         """One event, and the transition that it intends, if it does. Raises as `happen` does."""
         with self.lock:
             self.happen(happened, must=must, now=now)
-            if happened.event is Event.INTENDED and not self._drained:
+            if happened.event is Event.INTENDED:
                 self._under_way.start()
 
     def remember_now(self) -> None:

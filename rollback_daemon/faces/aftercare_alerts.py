@@ -56,7 +56,7 @@ def _since(at: datetime | None, judgement: Judgement) -> datetime:
     return at or judgement.at
 
 
-def _follow_up_failed(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:  # noqa: ARG001 (the shape of a finder)
+def _follow_up_failed(rollout: Rollout, state: State, _judgement: Judgement) -> Finding | None:
     record = state.followed_up
     failed, coming = following_up.failing(rollout, record), following_up.following(rollout, record)
     if failed is None:
@@ -70,7 +70,7 @@ def _follow_up_failed(rollout: Rollout, state: State, judgement: Judgement) -> F
     return Finding(since, failed.why, summary, f"{failed.why}{tries}.{again}", "warning" if unsure else "")
 
 
-def _decision_due(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:  # noqa: ARG001 (the shape of a finder)
+def _decision_due(rollout: Rollout, state: State, _judgement: Judgement) -> Finding | None:
     last = following_up.decision_due(rollout, state.followed_up)
     if last is None:
         return None

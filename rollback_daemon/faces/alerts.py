@@ -118,7 +118,7 @@ def _of_rollout(rollout: Rollout, state: State, judgement: Judgement) -> Iterato
             yield name, labels, {"summary": found.summary, "description": found.description, "value": found.value}, found.since
 
 
-def _rolled_back(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:  # noqa: ARG001 (the shape of a finder)
+def _rolled_back(rollout: Rollout, state: State, _judgement: Judgement) -> Finding | None:
     position, known = state.position, state.aftermath
     if position is None or position.rehearsing or (known.cause or position.code) in _OWN_ALERTS:
         return None
@@ -130,7 +130,7 @@ def _rolled_back(rollout: Rollout, state: State, judgement: Judgement) -> Findin
     return Finding(since, position.why, f"{rollout.name} was rolled back {way}", text)
 
 
-def _rollback_failed(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:  # noqa: ARG001 (the shape of a finder)
+def _rollback_failed(rollout: Rollout, state: State, _judgement: Judgement) -> Finding | None:
     position = state.position
     opened = position.open if position else None
     if position is None or opened is None or opened.kind is not Kind.ROLLBACK or not (opened.failure or position.phase is Phase.FAILED):
@@ -182,7 +182,7 @@ def _degraded(rollout: Rollout, state: State, judgement: Judgement) -> Finding |
     return Finding(position.open.at if position.open else judgement.at, flags, f"{rollout.name} is degraded: {flags}", text)
 
 
-def _broken_glass(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:  # noqa: ARG001 (the shape of a finder)
+def _broken_glass(rollout: Rollout, state: State, _judgement: Judgement) -> Finding | None:
     position = state.position
     if position is None or not (position.broken_glass or (position.open and position.open.code == Code.BREAK_GLASS)):
         return None
@@ -191,7 +191,7 @@ def _broken_glass(rollout: Rollout, state: State, judgement: Judgement) -> Findi
     return Finding(position.entered, who, summary, f"{who}. It stays marked so on record for ever; this alert ends with the stage.")
 
 
-def _rehearsal_failed(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:  # noqa: ARG001 (the shape of a finder)
+def _rehearsal_failed(rollout: Rollout, state: State, _judgement: Judgement) -> Finding | None:
     position = state.position
     if position is None or position.code != Code.REHEARSAL or position.rehearsing or position.phase not in {Phase.ROLLED_BACK, Phase.HELD}:
         return None

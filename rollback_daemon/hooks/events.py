@@ -176,24 +176,24 @@ def _attempted(body: Mapping[str, Any], last: Last) -> tuple[str, ...]:
     return ("rollback_failed",) if body["kind"] == Kind.ROLLBACK and not again else ()
 
 
-def _abandoned(body: Mapping[str, Any], last: Last) -> tuple[str, ...]:  # noqa: ARG001 (the shape of them all)
+def _abandoned(body: Mapping[str, Any], _last: Last) -> tuple[str, ...]:
     """A way back that could not be taken is not verified; a promotion that is given up holds the rollout."""
     return {Kind.ROLLBACK: ("unverified",), Kind.PROMOTE: ("held",)}.get(Kind(body["kind"]), ())
 
 
-def _drift(body: Mapping[str, Any], last: Last) -> tuple[str, ...]:  # noqa: ARG001 (the shape of them all)
+def _drift(body: Mapping[str, Any], _last: Last) -> tuple[str, ...]:
     return ("drift",) if body["drift"] in {Drift.LOWER, Drift.HIGHER, Drift.OTHER} else ()
 
 
-def _gate(body: Mapping[str, Any], last: Last) -> tuple[str, ...]:  # noqa: ARG001 (the shape of them all)
+def _gate(body: Mapping[str, Any], _last: Last) -> tuple[str, ...]:
     return ("gate_passed" if body["passes"] else "gate_failed",)
 
 
-def _rehearsed(body: Mapping[str, Any], last: Last) -> tuple[str, ...]:  # noqa: ARG001 (the shape of them all)
+def _rehearsed(body: Mapping[str, Any], _last: Last) -> tuple[str, ...]:
     return () if body["passed"] else ("rehearsal_failed",)
 
 
-def _followed_up(body: Mapping[str, Any], last: Last) -> tuple[str, ...]:  # noqa: ARG001 (the shape of them all)
+def _followed_up(body: Mapping[str, Any], _last: Last) -> tuple[str, ...]:
     """Of one that is tried again, the first failure is news; that the last one has ended is, however it ended."""
     failed = () if body["passed"] or body.get("try", 1) > 1 else ("follow_up_failed",)
     return (*failed, "decision_due") if body.get("decision_due") else failed

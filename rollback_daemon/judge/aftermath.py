@@ -185,15 +185,15 @@ def _unverified(aftermath: Aftermath, body: Mapping[str, Any], at: datetime) -> 
     return replace(aftermath, outcome=outcome, ended=at, **told)
 
 
-def _cancelled(aftermath: Aftermath, body: Mapping[str, Any], at: datetime) -> Aftermath:  # noqa: ARG001 (the shape of a fold)
+def _cancelled(aftermath: Aftermath, body: Mapping[str, Any], _at: datetime) -> Aftermath:
     return replace(aftermath, stopped=body["why"]) if body.get("incident") == aftermath.incident and aftermath.incident else aftermath
 
 
-def _resumed(aftermath: Aftermath, body: Mapping[str, Any], at: datetime) -> Aftermath:  # noqa: ARG001 (the shape of a fold)
+def _resumed(aftermath: Aftermath, body: Mapping[str, Any], _at: datetime) -> Aftermath:
     return Aftermath(rollbacks=() if body.get("rearmed") else aftermath.rollbacks, last=aftermath.last)
 
 
-def _postmortem(aftermath: Aftermath, body: Mapping[str, Any], at: datetime) -> Aftermath:  # noqa: ARG001 (the shape of a fold)
+def _postmortem(aftermath: Aftermath, body: Mapping[str, Any], _at: datetime) -> Aftermath:
     if body["incident"] != aftermath.incident:
         return aftermath
     return replace(aftermath, written=aftermath.written | body.get("fields", {}).keys(), postmortem=body["complete"])

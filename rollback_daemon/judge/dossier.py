@@ -133,11 +133,11 @@ def _voted(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossier:
     return _with_votes(dossier, body["id"], lambda votes: (*votes, vote))
 
 
-def _withdrawn(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossier:  # noqa: ARG001 (the shape of a fold)
+def _withdrawn(dossier: Dossier, body: Mapping[str, Any], _at: datetime) -> Dossier:
     return _with_votes(dossier, body["id"], lambda votes: tuple(vote for vote in votes if vote.by != body["by"]))
 
 
-def _resolved(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossier:  # noqa: ARG001 (the shape of a fold)
+def _resolved(dossier: Dossier, body: Mapping[str, Any], _at: datetime) -> Dossier:
     said = f"{body['by']}: {body['why']}"
     return _with_votes(dossier, body["id"], lambda votes: tuple(replace(vote, resolved=said) if vote.by == body["of"] else vote for vote in votes))
 
@@ -148,7 +148,7 @@ def _with_votes(dossier: Dossier, proposal: str, change: Any) -> Dossier:
     return replace(dossier, proposal=replace(dossier.proposal, votes=change(dossier.proposal.votes)))
 
 
-def _voided(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossier:  # noqa: ARG001 (the shape of a fold)
+def _voided(dossier: Dossier, body: Mapping[str, Any], _at: datetime) -> Dossier:
     return replace(dossier, proposal=None, void=body["why"], ended=dossier.proposal)
 
 
@@ -166,7 +166,7 @@ def _rehearsed(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossi
     return replace(dossier, rehearsed=Rehearsed(body["id"], body["stage"], at, body["passed"], body["seconds"], body["why"], body["by"]))
 
 
-def _intended(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossier:  # noqa: ARG001 (the shape of a fold)
+def _intended(dossier: Dossier, body: Mapping[str, Any], _at: datetime) -> Dossier:
     """A promotion carries the baselines that its stage is held against; what it was approved on is used up. A rehearsal is news to every voter."""
     if "rehearsal" in body and dossier.proposal:
         return replace(dossier, proposal=None, void="a rollback was rehearsed since it was made", ended=dossier.proposal)
@@ -175,7 +175,7 @@ def _intended(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossie
     return replace(dossier, bases=_bases(body), proposal=None, void="", ended=None)
 
 
-def _adopted(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossier:  # noqa: ARG001 (the shape of a fold)
+def _adopted(dossier: Dossier, body: Mapping[str, Any], _at: datetime) -> Dossier:
     """First sight brings the baselines of the time before it; a later adoption keeps what is known."""
     return replace(dossier, bases=_bases(body)) if body.get("bases") else dossier
 

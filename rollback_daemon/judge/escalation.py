@@ -110,7 +110,7 @@ def _cancelled(one: Escalated, body: Mapping[str, Any], at: datetime) -> Escalat
     return replace(one, announced=None, cancelled=Said(body["by"], body["why"], at))
 
 
-def _observed(one: Escalated, body: Mapping[str, Any], at: datetime) -> Escalated:  # noqa: ARG001 (the shape of a fold)
+def _observed(one: Escalated, _body: Mapping[str, Any], _at: datetime) -> Escalated:
     return replace(one, observed=True)
 
 

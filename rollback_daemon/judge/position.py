@@ -151,7 +151,7 @@ def _adopted(position: Position | None, body: Mapping[str, Any], at: datetime) -
     )
 
 
-def _unchanged(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
+def _unchanged(position: Position, _body: Mapping[str, Any], _at: datetime) -> Position:
     return position
 
 
@@ -190,11 +190,11 @@ def _rehearsal(body: Mapping[str, Any], position: Position, by: str, at: datetim
     return Rehearsal(body["id"], position.stage, position.entered, timedelta(seconds=body["soaked"]), by, at)
 
 
-def _applied(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
+def _applied(position: Position, _body: Mapping[str, Any], _at: datetime) -> Position:
     return replace(position, open=replace(position.open, applied=True)) if position.open else position
 
 
-def _attempted(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
+def _attempted(position: Position, body: Mapping[str, Any], _at: datetime) -> Position:
     if position.open is None:
         return position
     next_try = datetime.fromisoformat(body["next"]) if body.get("next") else None
@@ -228,21 +228,21 @@ def _done(position: Position, body: Mapping[str, Any], at: datetime) -> Position
     return _settle(position)
 
 
-def _abandoned(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
+def _abandoned(position: Position, body: Mapping[str, Any], _at: datetime) -> Position:
     if body.get("kind") == Kind.ROLLBACK:  # a way back that could not be taken; why it was rolled back stays
         return _settle(replace(position, open=None))
     return replace(position, open=None, why=body["why"], by="rollbackd")
 
 
-def _frozen(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
+def _frozen(position: Position, body: Mapping[str, Any], _at: datetime) -> Position:
     return replace(position, why=body["why"], by="rollbackd", code=body["code"], frozen=True)
 
 
-def _held(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
+def _held(position: Position, body: Mapping[str, Any], _at: datetime) -> Position:
     return replace(position, why=body["why"], by=body.get("by", ""), code=body.get("code", ""))
 
 
-def _rehearsed(position: Position, body: Mapping[str, Any], at: datetime) -> Position:  # noqa: ARG001 (the shape of a fold)
+def _rehearsed(position: Position, body: Mapping[str, Any], _at: datetime) -> Position:
     if body["passed"] or position.code == Code.DRIFT:  # who raised flags in the middle of it is what people must hear of
         return replace(position, rehearsing=None)
     return replace(position, rehearsing=None, why=body["why"], by=body.get("by", ""), code=Code.REHEARSAL)

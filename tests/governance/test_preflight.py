@@ -69,16 +69,16 @@ def test_one_fail_is_a_fail_and_one_unknown_is_no_pass(outcomes: list[Outcome]) 
     ("seen", "outcome", "evidence"),
     [
         (Value({(): 1.0}), PASS, "answers"),
-        (Value({(): 0.0}, warnings=("http://127.0.0.1:8000/health: HTTP 503",)), FAIL, "HTTP 503"),
+        (Value({(): 0.0}, warnings=("http://genesis.example.com/health: HTTP 503",)), FAIL, "HTTP 503"),
         (Failed(Failure.UNREACHABLE, "cannot be asked from here"), UNKNOWN, "cannot be asked from here"),
         (None, UNKNOWN, "was not asked"),
     ],
 )
 def test_a_service_must_answer_well(day: DayOne, seen: Observation | None, outcome: Outcome, evidence: str) -> None:
-    url = "http://probe:hidden@127.0.0.1:8000/health"
+    url = "http://probe:hidden@genesis.example.com/health"
     day.wants(services=(url,))
     day.world.services = {url: seen} if seen else {}
-    assert day.finding("service http://127.0.0.1:8000/health") == Finding("service http://127.0.0.1:8000/health", outcome, evidence)
+    assert day.finding("service http://genesis.example.com/health") == Finding("service http://genesis.example.com/health", outcome, evidence)
 
 
 # prometheus and its queries

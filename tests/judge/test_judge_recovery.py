@@ -1,9 +1,7 @@
 """What follows a rollback, as timetables: its verification, the ways back one after the other, and when there were too many."""
 
-import json
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -11,38 +9,12 @@ from rollback_daemon.durations import parse_duration
 from rollback_daemon.judge.aftermath import Verification
 from rollback_daemon.judge.reasons import Outcome
 from rollback_daemon.judge.transitions import Event
-from rollback_daemon.rules.aftercare import Aftercare, AtMost, Recovery, Way, WayKind
-from rollback_daemon.rules.duties import Command, Rehearsing
-from rollback_daemon.rules.model import Rollout
+from rollback_daemon.rules.aftercare import Aftercare, AtMost, Way
+from rollback_daemon.rules.duties import Rehearsing
 from rollback_daemon.signals.observation import Value
+from tests.judge.recovering import BACKUP, CALM, ERRORS, REINSTALL, SMOKE, bodies, cared, kinds, recovery, then
 from tests.judge.timetable import play
-from tests.judge.world import START, World, flags_of, gate, intents, rollout, trigger
-
-ERRORS = trigger("Errors", above=1)
-CALM = gate("Calm", "load", below=5)
-SMOKE = Command(("./smoke.sh",))
-BACKUP, REINSTALL = Way(WayKind.BACKUP), Way(WayKind.COMMAND, Command(("./install.sh",)))
-
-
-def recovery(for_: str = "30s", within: str = "2m") -> Recovery:
-    return Recovery(parse_duration(for_), parse_duration(within))
-
-
-def then(to: str | None = "baseline", after: str = "0") -> Way:
-    return Way(WayKind.THEN, to=to, after=parse_duration(after))
-
-
-def cared(*verify: Any, ways: tuple[Way, ...] = (), parts: tuple[Any, ...] = (ERRORS, CALM), **more: Any) -> Rollout:
-    """A rollout whose rollbacks are verified by these steps."""
-    return rollout(*parts, aftercare=Aftercare(verify=verify, ways=(Way(), *ways), **more))
-
-
-def bodies(world: World, event: Event) -> list[dict[str, Any]]:
-    return [json.loads(body) for name, body, _ in world.journal if name == event]
-
-
-def kinds(world: World) -> list[str]:
-    return [body.get("way_kind", "flags") for body in bodies(world, Event.INTENDED)]
+from tests.judge.world import START, flags_of, gate, intents
 
 
 def test_gates_must_pass_for_a_time_without_a_break() -> None:

@@ -16,13 +16,11 @@ from rollback_daemon.judge.aftermath import Verification
 from rollback_daemon.judge.reasons import Code
 from rollback_daemon.judge.state import Happened, State
 from rollback_daemon.judge.transitions import Event, Kind, Phase
-from rollback_daemon.lab.faults import Answer
 from rollback_daemon.lab.servers import wait_until
 from rollback_daemon.rules.aftercare import Aftercare, LogScan, Proof, Recovery, Way, WayKind
-from rollback_daemon.rules.duties import Command, HttpCheck
+from rollback_daemon.rules.duties import Command
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.transitions.ways import marks_of
-from tests.transitions.test_transitions_steps import App
 from tests.watch.guarded import BAD, GOOD, SECOND, Desk, content
 
 RESTARTED = Command(("/bin/sh", "-c", "true"))
@@ -230,11 +228,12 @@ def outcomes_of(records: Sequence[Record]) -> list[tuple[str, str]]:
 
 
 def test_a_defect_in_a_step_is_an_outcome_of_it(tmp_path: Path) -> None:
-    deep = Answer(b"[" * 990 + b"]" * 990, "application/json")
-    with App(deep) as app, closing(cared(tmp_path, HttpCheck(app.url, {"": "x"}, timedelta(seconds=1)))) as desk:
+    (tmp_path / "app.log").touch()
+    with closing(cared(tmp_path, LogScan(str(tmp_path / "app.log"), "("))) as desk:  # no rule file with such a pattern is loaded
         desk.evaluate(BAD)
         desk.settle().verify()
-        assert desk.watch.state.aftermath.outcome in {Verification.UNVERIFIED, Verification.FAILED}
+        (told,) = desk.bodies(Event.UNVERIFIED)
+        assert (told["unknown"], "a defect of rollbackd" in told["why"]) == (True, True)
 
 
 def test_who_resumes_in_the_middle_leaves_it_on_record_that_it_was_not_verified(tmp_path: Path) -> None:
@@ -244,6 +243,16 @@ def test_who_resumes_in_the_middle_leaves_it_on_record_that_it_was_not_verified(
         desk.evaluate()
         desk.watch.resume("ann", "seen")
         assert desk.bodies(Event.RESUMED)[-1]["dropped"] == "1 of 2 steps had passed"
+
+
+def test_a_watch_that_is_let_go_of_changes_no_flag(tmp_path: Path) -> None:
+    with closing(cared(tmp_path, RESTARTED)) as desk:
+        desk.watch.drain()
+        desk.evaluate(BAD)
+        desk.watch.close(5)
+        assert desk.flags == content("half")
+        desk.restart().settle()  # what it intended is finished by the next start
+        assert desk.flags == content("canary")
 
 
 def test_a_watch_that_is_let_go_of_begins_nothing_more(tmp_path: Path) -> None:

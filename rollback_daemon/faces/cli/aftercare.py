@@ -6,11 +6,9 @@ from typing import Annotated
 
 import typer
 
+from rollback_daemon.faces.cli.changing import REASON, ROLLOUT
 from rollback_daemon.faces.cli.client import DEFAULT_URL, FORMAT, NO, UNKNOWN, URL, Format, call, fail, path_of, print_json
 from rollback_daemon.judge.follow_ups import Decision
-
-ROLLOUT = Annotated[str, typer.Argument(help="The rollout's name.")]
-REASON = Annotated[str, typer.Option("--reason", help="Why; it goes on record.")]
 
 
 def verify(
