@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 N ?= 200
+CASES ?= 2000
 STORY ?= failing
 BIN := .venv/bin
 TOOLS := .tools
@@ -15,7 +16,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
-.PHONY: help demo test lint format crash bench tools clean
+.PHONY: help demo test lint format crash oracle bench tools clean
 .DEFAULT_GOAL := help
 
 help:  ## List the commands
@@ -40,6 +41,9 @@ format: .venv/installed-for-test  ## Put the code into shape
 
 crash: .venv/installed-for-test tools  ## Kill a busy daemon N=200 times and look at what is left
 	$(BIN)/python tests/crash.py $(N)
+
+oracle: .venv/installed-for-test tools  ## Compare CASES=2000 made-up rules and histories with promtool of every Prometheus found
+	ORACLE_CASES=$(CASES) $(BIN)/python -m pytest tests/oracle
 
 bench: .venv/installed-for-test tools  ## Print start-up time and idle memory
 	$(BIN)/python tests/bench.py

@@ -92,7 +92,7 @@ class Chronicle:
             known = []
         if known and known[0].body.get("sha256") == rollout.digest:
             return
-        body = {"file": rollout.file, "sha256": rollout.digest, "rules": advice.understood(rollout), "version": __version__}
+        body = {"file": rollout.file, "sha256": rollout.digest, "rules": advice.understood(rollout), "version": __version__, **_outline(rollout)}
         self.put(rollout, Happened(Event.CONFIGURED, body), self._clock.now(), opened)
 
     def _tell(self, rollout: Rollout, happened: Happened, now: datetime, opened: Open | None) -> None:
@@ -100,12 +100,23 @@ class Chronicle:
         self._witness.happened(rollout, happened.event, happened.body, now, opened)
 
 
+def _outline(rollout: Rollout) -> dict[str, Any]:
+    """What makes the other records understood when the rule file is another one: the ladder, and the names of what is watched."""
+    return {
+        "mode": "enforce" if rollout.enforce else "observe",
+        "ladder": {stage.name: stage.exposure for stage in rollout.stages},
+        "triggers": [one.name for one in rollout.triggers],
+        "gates": [one.name for one in rollout.gates],
+    }
+
+
 _LEVELS = {
     **dict.fromkeys((Event.ATTEMPTED, Event.RAN, Event.STEP, Event.REHEARSED, Event.FOLLOWED_UP), logging.ERROR),
-    **dict.fromkeys((Event.INTENDED, Event.HELD, Event.DRIFT, Event.SIGHT, Event.REFUSED, Event.ESCALATED, Event.SCHEDULED), logging.WARNING),
+    **dict.fromkeys((Event.INTENDED, Event.HELD, Event.DRIFT, Event.SIGHT, Event.BUDGET, Event.REFUSED), logging.WARNING),
+    **dict.fromkeys((Event.ESCALATED, Event.SCHEDULED), logging.WARNING),
 }
 _SHOWN_AS = {"level": "alert_level"}
-_LONG = {"output", "activations", "rules", "seen", "bases", "checks", "signals"}
+_LONG = {"output", "activations", "rules", "seen", "bases", "checks", "signals", "ladder", "gates"}
 
 
 def _level(happened: Happened) -> int:
@@ -116,6 +127,7 @@ def _level(happened: Happened) -> int:
         or body.get("passed")
         or body.get("drift") == Drift.NONE
         or body.get("blind") is False
+        or body.get("spent") is False
     ):
         return logging.INFO
     return _LEVELS.get(happened.event, logging.INFO)

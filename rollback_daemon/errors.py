@@ -9,7 +9,8 @@
     │   └── UnknownOutcome     it may have; read back before asking again
     ├── JournalUnavailable     the journal cannot be read or written now
     ├── IllegalTransition      the table of transitions has no such row; nothing was changed
-    └── OperationRefused       a person asked for something that may not be done now; says why
+    ├── OperationRefused       a person asked for something that may not be done now; says why
+    └── ImpossibleMoment       a person asked about a moment of which nothing can be known; says which there are
 
 Lives here: exceptions and `Problem`. Must not live here: anything that imports another module of the package.
 """
@@ -82,3 +83,7 @@ class IllegalTransition(RollbackdError):
 
 class OperationRefused(RollbackdError):
     """A person asked for something that may not be done now. The sentence says why and what would change it."""
+
+
+class ImpossibleMoment(RollbackdError):
+    """A person asked about a moment that is none, has not come, or lies before everything on record. The sentence says what would be right."""

@@ -25,7 +25,9 @@ from rollback_daemon.lab.toolset import MISSING, Toolset, toolsets
 from rollback_daemon.rules.load import load
 from rollback_daemon.signals.observation import Value
 from rollback_daemon.signals.questions import distinct
+from tests.benches.detection import detection
 from tests.benches.figures import PREFIX, median, memory, metric, processor, starts, timed
+from tests.benches.looking_back import looking_back
 from tests.benches.subjects import SIGNALS, TRIGGERS, as_alerting_rules, daemon, many_triggers, one_trigger, system_a
 
 STARTS = 5
@@ -44,6 +46,8 @@ def main() -> int:
     try:
         console.print(_idle(tools[0], folder))
         console.print(_speed(tools[0], folder))
+        console.print(detection())
+        console.print(looking_back(tools[0], folder / "looking-back"))
     finally:
         shutil.rmtree(folder)
     return 0

@@ -74,7 +74,7 @@ def _complaint(schema: type[BaseModel], value: Any, detail: Any) -> Complaint:
     trail = _real(value, loc)
     if kind == "extra_forbidden":
         key, known = str(trail[-1]), sorted(_known_keys(schema, loc[:-1]))
-        return Complaint(trail, f'unknown key "{key}"; {did_you_mean(key, known)}', at_key=True, meant=_closest(key, known) or "")
+        return Complaint(trail, f'unknown key "{key}"; {did_you_mean(key, known)}', at_key=True, meant=closest(key, known) or "")
     if kind == "missing":
         return Complaint(trail, f'"{trail[-1]}" is missing; it must be given', missing=True)
     return Complaint(trail, _sentence(kind, detail) + (_form(schema, loc) if kind in _FORMS else ""))
@@ -115,12 +115,13 @@ def _got(value: Any) -> str:
 def did_you_mean(name: str, known: Iterable[str], nothing: str = "none is known here") -> str:
     """The second half of "unknown X": the name that was probably meant, or all that there are."""
     names = list(known)
-    if close := _closest(name, names):
+    if close := closest(name, names):
         return f'did you mean "{close}"?'
     return f"known here: {', '.join(names)}" if names else nothing
 
 
-def _closest(name: str, known: Iterable[str]) -> str | None:
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant."""
     folded = {one.casefold(): one for one in known}
     close = difflib.get_close_matches(name.casefold(), folded, n=1)
     return folded[close[0]] if close else None

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rollback_daemon.documents.complaints import Complaint, complaints
-from rollback_daemon.documents.yaml_nodes import NotYaml, Place, Step, Trail, read_values
+from rollback_daemon.documents.yaml_nodes import NotYaml, Place, Step, Trail, Values, read_each, read_values
 from rollback_daemon.errors import ConfigurationError, Problem
 
 _PLAIN = re.compile(r"[\w-]+")
@@ -52,24 +52,39 @@ class Document:
 
 def read(file: str | Path) -> Document:
     """Read a YAML file. Raises ConfigurationError for one that cannot be read or is no YAML; lesser mistakes are in `problems`."""
+    return parse(_text(file), str(file))
+
+
+def read_all(file: str | Path) -> list[Document]:
+    """Read a file of several YAML documents, empty ones left out; otherwise as `read`."""
+    text = _text(file)
     try:
-        if Path(file).is_fifo():  # reading it could wait for ever
-            raise ConfigurationError([Problem(str(file), 0, 0, "", "cannot be read: is a pipe")])
-        text = Path(file).read_bytes().decode("utf-8")
-    except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
-        raise ConfigurationError([Problem(str(file), 0, 0, "", f"cannot be read: {reason}")]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError([Problem(str(file), 0, 0, "", f"is not UTF-8 at byte {error.start}; save it as UTF-8")]) from error
-    return parse(text, str(file))
+        return [_document(read, text, str(file)) for read in read_each(text)]
+    except NotYaml as error:
+        raise ConfigurationError([Problem(str(file), *error.place, "", str(error))]) from error
 
 
 def parse(text: str, file: str) -> Document:
     """Parse YAML text as `read` does; `file` is only a name for the messages."""
     try:
-        read = read_values(text)
+        return _document(read_values(text), text, file)
     except NotYaml as error:
         raise ConfigurationError([Problem(file, *error.place, "", str(error))]) from error
+
+
+def _text(file: str | Path) -> str:
+    try:
+        if Path(file).is_fifo():  # reading it could wait for ever
+            raise ConfigurationError([Problem(str(file), 0, 0, "", "cannot be read: is a pipe")])
+        return Path(file).read_bytes().decode("utf-8")
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise ConfigurationError([Problem(str(file), 0, 0, "", f"cannot be read: {reason}")]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError([Problem(str(file), 0, 0, "", f"is not UTF-8 at byte {error.start}; save it as UTF-8")]) from error
+
+
+def _document(read: Values, text: str, file: str) -> Document:
     problems = [Problem(file, *mistake.place, path_of(mistake.trail), mistake.text) for mistake in read.mistakes]
     broken = {mistake.trail for mistake in read.mistakes if mistake.broken}
     return Document(file, read.value, read.places, read.keys, read.ambiguous, problems, broken, hashlib.sha256(text.encode()).hexdigest())

@@ -5,12 +5,14 @@ Anchors, aliases and merge keys work. Lives here: YAML. Must not live here: file
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+_T = TypeVar("_T")
 Step = str | int
 Trail = tuple[Step, ...]
 Place = tuple[int, int]
@@ -79,9 +81,17 @@ class _Loader(yaml.SafeLoader):
 
 def read_values(text: str) -> Values:
     """The values of a YAML text. Raises NotYaml; lesser mistakes are among the values' own."""
+    return _read_by(_Reader.read, text)
+
+
+def read_each(text: str) -> list[Values]:
+    """The values of each YAML document in a text, empty ones left out; otherwise as `read_values`."""
+    return _read_by(_Reader.each, text)
+
+
+def _read_by(how: Callable[["_Reader", list[Node]], _T], text: str) -> _T:
     try:
-        nodes = list(yaml.compose_all(text, Loader=_Loader))
-        return _Reader().read(nodes)
+        return how(_Reader(), list(yaml.compose_all(text, Loader=_Loader)))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise NotYaml(_sentence(error), (mark.line + 1, mark.column + 1) if mark else (0, 0)) from error
@@ -115,6 +125,16 @@ class _Reader:
         if len(nodes) > 1:
             self._complain(nodes[1], (), "is a second YAML document; use one file for each")
         return self._read
+
+    def each(self, nodes: list[Node]) -> list[Values]:
+        """One for each document that is not empty. The limit on values is one for all of them."""
+        found: list[Values] = []
+        for node in nodes:
+            self._read = Values()
+            self._read.value = self._value(node, (), ())
+            if self._read.value is not None or self._read.mistakes:
+                found.append(self._read)
+        return found
 
     def _value(self, node: Node, trail: Trail, above: tuple[int, ...]) -> Any:
         self._read.places[trail] = _mark(node)

@@ -14,8 +14,9 @@ from rollback_daemon.durations import format_duration, format_number
 from rollback_daemon.faces.aftercare_alerts import AFTERCARE_ALERTS
 from rollback_daemon.faces.rollout_alert import Finding, RolloutAlert
 from rollback_daemon.flags.store import FlagValue
-from rollback_daemon.judge import relief
+from rollback_daemon.judge import budgets, relief
 from rollback_daemon.judge.act import sentence
+from rollback_daemon.judge.budgets import Budget
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.escalating import climbs, level_names
 from rollback_daemon.judge.position import Position
@@ -24,7 +25,8 @@ from rollback_daemon.judge.state import Judgement, State, TriggerJudgement
 from rollback_daemon.judge.transitions import Kind, Phase
 from rollback_daemon.judge.trigger import Active
 from rollback_daemon.rules.aftercare import WayKind
-from rollback_daemon.rules.model import Rollout, Trigger
+from rollback_daemon.rules.model import ActionKind, Rollout, Trigger
+from rollback_daemon.rules.reading import Health
 from rollback_daemon.rules.templates import render
 
 JOURNAL_UNWRITABLE = "JournalUnwritable"
@@ -207,7 +209,26 @@ def _blind(rollout: Rollout, state: State, judgement: Judgement) -> Finding | No
     each = "; ".join(f"{one.trigger.name}: {one.state.why or 'no data'}" for one in lost)
     value = f"{len(lost)} of {len(judgement.triggers)} triggers cannot see"
     summary = f"{rollout.name} is not guarded: {value}, for {format_duration(judgement.at - since)}"
-    return Finding(since, value, summary, f"{each}. Nothing is rolled back and nothing is promoted for what cannot be seen.")
+    budgeted = [f"{one.trigger.name}: {budget}" for one in lost for budget in (one.trigger.errors, one.trigger.no_data) if budget]
+    follows = "Nothing is rolled back and nothing is promoted for what cannot be seen."
+    if budgeted:
+        follows = f"Nothing is promoted for what cannot be seen. If it lasts: {'; '.join(budgeted)}."
+    return Finding(since, value, summary, f"{each}. {follows}")
+
+
+def _budget_spent(rollout: Rollout, state: State, judgement: Judgement) -> Iterator[Finding]:
+    """One for each trigger and budget; of a dry run only the record tells."""
+    for one in judgement.triggers:
+        trigger, spending = one.trigger, state.triggers.get(one.trigger.name, one.state).spending
+        for budget, since in spending.spent.items() if not trigger.dry_run else ():
+            value, action = budgets.used(trigger, spending, budget), budgets.action(trigger, budget)
+            follows = "Its rule asks for no more than this alert" if action.kind is ActionKind.ALERT else f"Its rule asks for: {action}"
+            if not rollout.enforce:
+                follows = f"Nothing was done, the rollout is only observed (mode: observe); it would have been: {action}"
+            why = one.state.why if (budget is Budget.ERRORS) is (one.state.health is Health.ERROR) else ""
+            text = f"{budgets.sentence(trigger, spending, budget, why)}. {follows}."
+            summary = f"{trigger.name} of {rollout.name} cannot tell: {value}"
+            yield Finding(since, value, summary, text, labels={"trigger": trigger.name, "budget": budget})
 
 
 def _held(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:
@@ -244,6 +265,7 @@ ROLLOUT_ALERTS: dict[str, RolloutAlert] = {
     "RolloutRolledBack": RolloutAlert("critical", "the rollout was taken back, and nobody has resumed it yet", _rolled_back),
     "RolloutRollbackFailed": RolloutAlert("critical", "a rollback is due and the flags could not be set; it is tried again", _rollback_failed),
     "RolloutBlind": RolloutAlert("critical", "triggers that are armed could not see for longer than `max_gap`", _blind),
+    "RolloutBudgetSpent": RolloutAlert("critical", "a trigger could not see for longer than its `errors` or `no_data` budget allows", _budget_spent),
     "RolloutDrift": RolloutAlert("warning", "somebody else changed the flags (critical: raised them), and nobody has looked at it yet", _drift),
     "RolloutBreakGlass": RolloutAlert("critical", "the present stage was promoted to past everything that it asks for", _broken_glass),
     "RolloutRehearsalFailed": RolloutAlert("critical", "a rehearsed rollback did not pass, and the way up is closed", _rehearsal_failed),

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from rollback_daemon import __version__
 from rollback_daemon.hooks import outbox as hooks
-from rollback_daemon.judge import follow_ups, readiness
+from rollback_daemon.judge import budgets, follow_ups, readiness
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.reasons import Outcome
@@ -197,6 +197,12 @@ def _families() -> list[tuple[GaugeMetricFamily, Samples]]:
         gauge("trigger_limit", "Limit of a trigger; of a range, its lower end.", ["alert"], _limits),
         gauge("trigger_phase", "1 for the phase that the trigger is in.", ["alert", "phase"], _trigger_phases),
         gauge("trigger_health", "1 for the health of the trigger's query.", ["alert", "health"], _trigger_health),
+        gauge(
+            "trigger_budget_used_ratio",
+            "Share used of a trigger's budget for failed queries or lack of data; 1 when it is spent.",
+            ["alert", "budget"],
+            _budgets,
+        ),
         gauge("trigger_armed", "1 when the trigger may act at the present stage.", ["alert"], _armed),
         gauge("gate_passing", "1 when the gate passes, 0 when it is violated; absent while unknown.", ["gate"], _gates),
         gauge("drift", "1 when the flags are not those of the stage on record.", [], _drift),
@@ -282,6 +288,13 @@ def _trigger_health(watch: Watch) -> Iterator[tuple[list[str], float]]:
     for trigger in watch.rollout.triggers:
         for health in Health:
             yield [trigger.name, health], float(known.get(trigger.name) is health)
+
+
+def _budgets(watch: Watch) -> Iterator[tuple[list[str], float]]:
+    known = {one.trigger.name: one.state.spending for one in _triggers(watch)}
+    for trigger in watch.rollout.triggers:
+        for budget in budgets.of(trigger):
+            yield [trigger.name, budget], budgets.share(trigger, known[trigger.name], budget) if trigger.name in known else 0.0
 
 
 def _armed(watch: Watch) -> Iterator[tuple[list[str], float]]:

@@ -11,7 +11,7 @@ from typing import Any
 from rollback_daemon.durations import format_coarse, format_duration, format_number
 from rollback_daemon.faces.views_aftercare import after_completion, after_rollback, aftercare, trouble
 from rollback_daemon.journal.journal import Record
-from rollback_daemon.judge import postmortem, readiness
+from rollback_daemon.judge import budgets, postmortem, readiness
 from rollback_daemon.judge.act import sentence
 from rollback_daemon.judge.dossier import Proposal
 from rollback_daemon.judge.drift import Drift
@@ -42,7 +42,7 @@ def summary(watch: Watch) -> dict[str, Any]:
         "phase": position.phase if position else None,
         "stage": position.stage if position else None,
         "exposure": stage.exposure if stage and position and position.placed else None,
-        "since": _time(position.since or position.entered if position else None),
+        "since": time_of(position.since or position.entered if position else None),
         "why": position.why if position else "its flags have not been read yet",
         "blind": state.blind,
         "drift": state.drift,
@@ -50,7 +50,7 @@ def summary(watch: Watch) -> dict[str, Any]:
         "broken_glass": position.broken_glass if position else "",
         "firing": [one.trigger.name for one in judgement.triggers if one.state.phase is TriggerPhase.FIRING] if judgement else [],
         "pending": [one.trigger.name for one in judgement.triggers if one.state.phase is TriggerPhase.PENDING] if judgement else [],
-        "evaluated_at": _time(judgement.at if judgement else None),
+        "evaluated_at": time_of(judgement.at if judgement else None),
         "next": what_next(watch),
     }
 
@@ -66,7 +66,7 @@ def explanation(watch: Watch) -> dict[str, Any]:
         "rules_sha256": rollout.digest,
         "interval": format_duration(rollout.interval),
         "flags": {"store": rollout.flags.store, "place": watch.place, **_flags(watch)},
-        "entered": _time(position.entered if position else None),
+        "entered": time_of(position.entered if position else None),
         "soaked": format_coarse(state.soaked),
         "stages": [
             {
@@ -79,10 +79,10 @@ def explanation(watch: Watch) -> dict[str, Any]:
             }
             for stage in rollout.stages
         ],
-        "transition": _open(position),
-        "triggers": [_trigger(one, judgement.at) for one in judgement.triggers] if judgement else [],
+        "transition": under_way(position),
+        "triggers": [trigger_view(one, judgement.at) for one in judgement.triggers] if judgement else [],
         "gates": [_gate(one) for one in judgement.gates] if judgement else [],
-        "proposal": _proposal(state.dossier.proposal),
+        "proposal": put_to_the_vote(state.dossier.proposal),
         "baselines": {name: [{"labels": dict(labels), "value": value} for labels, value in one.items()] for name, one in state.dossier.bases.items()},
         **aftercare(watch),
         "warnings": list(_warnings(watch)),
@@ -102,7 +102,7 @@ def scorecard(watch: Watch) -> dict[str, Any]:
         "rollout": rollout.name,
         "stage": stage.name if stage else None,
         "to": following.name if following else None,
-        "at": _time(judgement.at if judgement else None),
+        "at": time_of(judgement.at if judgement else None),
         "points": card.points if card else None,
         "verdict": card.verdict if card else None,
         "unsure": card.unsure if card else True,
@@ -135,12 +135,25 @@ def _trouble(watch: Watch) -> Iterator[str]:
         yield f"FLAGS UNREADABLE: {where.why}"
     elif where is not None and where.keys:
         yield f"DRIFT: {', '.join(sorted(where.keys))} not as on record"
+    yield from _budgets_used(watch)
     position = watch.state.position
     if position and position.degraded:
         yield f"DEGRADED: {', '.join(sorted(position.degraded))}"
     if position and position.broken_glass:
         yield f"BREAK-GLASS: {shorten(position.broken_glass, _SHORT, placeholder='…')}"
     yield from trouble(watch)
+
+
+def _budgets_used(watch: Watch) -> Iterator[str]:
+    """What is spent of a budget, or nearest to that."""
+    triggers = watch.judgement.triggers if watch.judgement else ()
+    used = [(one, budget, budgets.share(one.trigger, one.state.spending, budget)) for one in triggers for budget in budgets.of(one.trigger)]
+    if not used:
+        return
+    one, budget, share = max(used, key=lambda each: each[2])
+    if share > 0:
+        then = f"then {budgets.action(one.trigger, budget)}" if share < 1 else f"BUDGET SPENT, {budgets.action(one.trigger, budget)}"
+        yield f"{one.trigger.name}: {budgets.used(one.trigger, one.state.spending, budget)}, {then}"
 
 
 def _next(watch: Watch) -> str:
@@ -180,7 +193,7 @@ def _required(stage: Stage) -> Iterator[str]:
         yield f"approvals: {requires.approvals}"
 
 
-def _proposal(proposal: Proposal | None) -> dict[str, Any] | None:
+def put_to_the_vote(proposal: Proposal | None) -> dict[str, Any] | None:
     """The vote that is open."""
     if proposal is None:
         return None
@@ -189,8 +202,8 @@ def _proposal(proposal: Proposal | None) -> dict[str, Any] | None:
         "by": proposal.by,
         "why": proposal.why,
         "to": proposal.target,
-        "at": _time(proposal.at),
-        "expires": _time(proposal.expires),
+        "at": time_of(proposal.at),
+        "expires": time_of(proposal.expires),
         "roles": list(proposal.roles),
         "needed": proposal.needed,
         "votes": [
@@ -199,7 +212,7 @@ def _proposal(proposal: Proposal | None) -> dict[str, Any] | None:
                 "role": vote.role,
                 "decision": "GO" if vote.go else "NO-GO",
                 "why": vote.why,
-                "at": _time(vote.at),
+                "at": time_of(vote.at),
                 "conditions": list(vote.conditions),
                 "resolved": vote.resolved,
             }
@@ -210,7 +223,7 @@ def _proposal(proposal: Proposal | None) -> dict[str, Any] | None:
 
 def event(record: Record) -> dict[str, Any]:
     """One record of the journal."""
-    return {"seq": record.seq, "at": _time(record.at), "rollout": record.rollout, "event": record.kind, **record.body, **_without_points(record)}
+    return {"seq": record.seq, "at": time_of(record.at), "rollout": record.rollout, "event": record.kind, **record.body, **_without_points(record)}
 
 
 def _without_points(record: Record) -> dict[str, Any]:
@@ -235,7 +248,8 @@ def _flags(watch: Watch) -> dict[str, Any]:
     return {"differing": differing, "unreadable": where.why if where else ""}
 
 
-def _open(position: Position | None) -> dict[str, Any] | None:
+def under_way(position: Position | None) -> dict[str, Any] | None:
+    """The transition under way."""
     opened = position.open if position else None
     if opened is None:
         return None
@@ -244,7 +258,7 @@ def _open(position: Position | None) -> dict[str, Any] | None:
         "kind": opened.kind,
         "from": opened.origin,
         "to": opened.target,
-        "at": _time(opened.at),
+        "at": time_of(opened.at),
         "why": list(opened.why),
         "by": opened.by,
         "applied": opened.applied,
@@ -252,7 +266,8 @@ def _open(position: Position | None) -> dict[str, Any] | None:
     }
 
 
-def _trigger(one: TriggerJudgement, now: datetime) -> dict[str, Any]:
+def trigger_view(one: TriggerJudgement, now: datetime) -> dict[str, Any]:
+    """One trigger with each value beside its limit, and what would change it."""
     trigger = one.trigger
     active = {series.labels: series for series in one.state.active}
     readings, condition = one.assessment.series, trigger.test.condition
@@ -271,9 +286,23 @@ def _trigger(one: TriggerJudgement, now: datetime) -> dict[str, Any]:
         "expr": trigger.test.expr,
         "for": format_duration(trigger.for_),
         "counted": {"breaches": one.state.breaches, "no_data": one.state.no_data, "errors": one.state.errors},
+        "budgets": list(_budgets(one)),
         "series": [_series(one, labels, active.get(labels), one.assessment.series.get(labels), now) for labels in series[:_MOST_SERIES]],
         "change": "; ".join(_changes(one, now)),
     }
+
+
+def _budgets(one: TriggerJudgement) -> Iterator[dict[str, Any]]:
+    """How much of its budgets is used, of those that it has."""
+    trigger, spending = one.trigger, one.state.spending
+    for budget in budgets.of(trigger):
+        yield {
+            "budget": budget,
+            "used": round(budgets.share(trigger, spending, budget), 4),
+            "spent": time_of(spending.spent.get(budget)),
+            "then": str(budgets.action(trigger, budget)),
+            "sentence": budgets.used(trigger, spending, budget),
+        }
 
 
 def _urgency(condition: Condition | None, active: Active | None, reading: Reading | None) -> tuple[int, float]:
@@ -291,7 +320,7 @@ def _series(one: TriggerJudgement, labels: Labels, active: Active | None, readin
         "value": value,
         "verdict": reading.verdict if reading else Verdict.UNKNOWN,
         "phase": active.phase if active else TriggerPhase.INACTIVE,
-        "since": _time(active.active_since if active else None),
+        "since": time_of(active.active_since if active else None),
         "fires_in": format_duration(left) if left is not None else None,
         "sentence": sentence(one, active, now) if active else f"{one.trigger.test.subject}{show_labels(labels)} {_number(value)}{_beside(reading)}",
     }
@@ -339,5 +368,6 @@ def _number(value: float | None) -> str:
     return "unknown" if value is None else format_number(value)
 
 
-def _time(at: datetime | None) -> str | None:
+def time_of(at: datetime | None) -> str | None:
+    """A moment as the API writes it."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None

@@ -12,7 +12,7 @@ from rollback_daemon.judge.reasons import Code
 from rollback_daemon.judge.transitions import Event
 from rollback_daemon.rules.model import Rollout
 
-KINDS = tuple(event for event in Event if event not in {Event.TRIGGER, Event.SIGHT, Event.OBSERVED})
+KINDS = tuple(event for event in Event if event not in {Event.TRIGGER, Event.SIGHT, Event.BUDGET, Event.OBSERVED})
 """The kinds of records that can be about a stage; what was merely seen is about none, and there is much of it."""
 _ASKED_FOR_BELOW = {"promote", "propose", "approve", "reject", "withdraw", "resolve"}
 

@@ -16,7 +16,7 @@ from rollback_daemon.governance.incidents import Incident, triggers
 from rollback_daemon.judge.transitions import Event
 from rollback_daemon.rules.measures import Condition, Op, Relative, Signal
 from rollback_daemon.rules.model import Rollout
-from rollback_daemon.rules.triggers import Violations
+from rollback_daemon.rules.relative import as_one_query
 from rollback_daemon.signals.observation import Failed, Labels
 
 Series = Mapping[Labels, Sequence[tuple[float, float]]]
@@ -68,13 +68,10 @@ def _every(rollout: Rollout, one: Incident) -> Iterator[Wanted]:
     for trigger in rollout.triggers:
         if trigger.name not in fired:
             continue
-        test = trigger.test
-        if isinstance(test, Violations):  # its own limit is on how often, and not on a value
-            yield from (Wanted(check.signal, str(check.violation), check.violation, (trigger.name,)) for check in test.checks)
-        else:
-            yield from (Wanted(signal, test.limit, test.condition, (trigger.name,)) for signal in test.signals())
+        for signal, breach in trigger.test.plotted():
+            yield Wanted(as_one_query(signal), str(breach) if breach else "", breach, (trigger.name,))
     for gate in rollout.gates:
-        yield Wanted(gate.signal, f"must be {gate.condition}", gate.condition.negated)
+        yield Wanted(as_one_query(gate.signal), f"must be {gate.condition}", gate.condition.negated)
 
 
 def windows(rollout: Rollout, one: Incident, now: datetime) -> list[Window]:
@@ -139,7 +136,7 @@ def _kept(made: Wanted, answer: Series, fired: set[tuple[tuple[str, str], ...]],
         yield {
             "name": f"{signal.name} (its baseline is not known)" if raw else signal.subject,
             "expr": signal.expr,
-            "unit": "" if signal.relative is Relative.SHARE and not raw else signal.unit,
+            "unit": signal.unit if raw or signal.relative in {None, Relative.AMOUNT} else "",
             "labels": dict(labels),
             "limit": "" if raw else made.limit,
             "lines": [] if raw or made.breach is None else _lines(made.breach),
@@ -157,9 +154,7 @@ def _held(signal: Signal, value: float, base: float | None) -> float:
     """The value as it is held against its limit."""
     if signal.relative is None or base is None:
         return value
-    if signal.relative is Relative.AMOUNT:
-        return value - base
-    return value / base if base else math.inf
+    return signal.relative.of(value, base) if base or signal.relative is Relative.AMOUNT else math.inf
 
 
 def _rounded(value: float) -> float:

@@ -183,6 +183,13 @@ def _sight(body: Body) -> Line:
     return (WARN, "the guard lost sight", _why(body)) if body["blind"] else (GOOD, "the guard sees again", [])
 
 
+def _budget(body: Body) -> Line:
+    kind = "failed queries" if body["budget"] == "errors" else "lack of data"
+    if body["spent"]:
+        return WARN, f"{body['alert']} has spent its budget for {kind}: {body['then']}", _why(body)
+    return GOOD, f"{body['alert']} is within its budget for {kind} again", []
+
+
 def _refused(body: Body) -> Line:
     return PLAIN, f"{body['by']} asked for {body['request']} and was refused: {body.get('reason', '')}", _why(body)
 
@@ -242,6 +249,7 @@ _LINES: dict[str, Callable[[Body], Line]] = {
     Event.DRIFT: _drift,
     Event.GATE: _gate,
     Event.SIGHT: _sight,
+    Event.BUDGET: _budget,
     Event.REFUSED: _refused,
     Event.HELD: _held,
     Event.RESUMED: _resumed,

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 REMEDY = "there are no plots, because matplotlib is not installed here; pip install 'rollback-daemon[plots]' adds them"
 """What a report says that was made without."""
-_COLOURS = {"value": "#010101", "value-2": "#010102", "value-3": "#010103", "limit": "#010104", "pending": "#010105", "firing": "#010106"}
-_COLOURS |= {"flags": "#010107", "verified": "#010108", "grid": "#010109", "axis": "#01010a"}
-_STYLE = {"svg.fonttype": "none", "font.size": 10.5, "axes.linewidth": 0.7, "font.family": "sans-serif"}
+COLOURS = {"value": "#010101", "value-2": "#010102", "value-3": "#010103", "limit": "#010104", "pending": "#010105", "firing": "#010106"}
+COLOURS |= {"flags": "#010107", "verified": "#010108", "grid": "#010109", "axis": "#01010a"}
+STYLE = {"svg.fonttype": "none", "font.size": 10.5, "axes.linewidth": 0.7, "font.family": "sans-serif"}
 _FONTS = re.compile(r"'DejaVu Sans'[^;\"]*")
 _MOST_PLOTS = 6
 _TICKS = ["%Y", "%b", "%d %b", "%H:%M", "%H:%M", "%H:%M:%S"]  # for years, months, days, hours, minutes, seconds
@@ -35,7 +35,7 @@ def plots(report: Mapping[str, Any]) -> list[Entry] | None:
         import matplotlib as mpl  # noqa: PLC0415 (see the module)
     except ImportError:
         return None
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         groups = [drawn for group in _grouped(report["signals"]) if (drawn := [one for one in group if one["points"]])][:_MOST_PLOTS]
         return [_plot(report, group, number, wide=len(groups) == 1) for number, group in enumerate(groups)]
 
@@ -53,7 +53,7 @@ def _plot(report: Mapping[str, Any], drawn: list[Entry], number: int, *, wide: b
     figure = Figure(figsize=(13.6, 3.2) if wide else (6.6, 2.7), layout="constrained")
     FigureCanvasSVG(figure)
     axes = figure.add_subplot()
-    _dress(axes)
+    dress(axes)
     _shade(axes, report["phases"], {name for one in drawn for name in one["alerts"]})
     _lines(axes, drawn)
     _moments(axes, report["times"])
@@ -63,11 +63,12 @@ def _plot(report: Mapping[str, Any], drawn: list[Entry], number: int, *, wide: b
         "expr": drawn[0]["expr"],
         "unit": drawn[0]["unit"],
         "limit": drawn[0]["limit"],
-        "svg": _svg(figure, number, drawn),
+        "svg": svg(figure, f"p{number}", f"{len(drawn)} series of {len(drawn[0]['points'])} points"),
     }
 
 
-def _dress(axes: "Axes") -> None:
+def dress(axes: "Axes") -> None:
+    """Axes as every plot of ours has them."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415 (see the module)
 
     locator = AutoDateLocator(minticks=3, maxticks=7, tz=UTC)
@@ -76,18 +77,18 @@ def _dress(axes: "Axes") -> None:
     axes.yaxis.set_major_formatter(lambda value, _: format_number(value))
     axes.set_facecolor("none")
     axes.figure.set_facecolor("none")
-    axes.grid(axis="y", color=_COLOURS["grid"], linewidth=0.6)
+    axes.grid(axis="y", color=COLOURS["grid"], linewidth=0.6)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
         spine.set_visible(side == "bottom")
-        spine.set_color(_COLOURS["grid"])
-    axes.tick_params(colors=_COLOURS["axis"], length=0, pad=5)
+        spine.set_color(COLOURS["grid"])
+    axes.tick_params(colors=COLOURS["axis"], length=0, pad=5)
 
 
 def _shade(axes: "Axes", phases: Iterable[Mapping[str, Any]], alerts: set[str]) -> None:
     for one in phases:
         if one["alert"] in alerts and one["to"]:
-            colour = _COLOURS[one["phase"]]
+            colour = COLOURS[one["phase"]]
             axes.axvspan(_time(one["from"]), _time(one["to"]), facecolor=colour, alpha=0.22, linewidth=0)
 
 
@@ -97,11 +98,11 @@ def _lines(axes: "Axes", series: list[Entry]) -> None:
         few = len(times) < 12
         label = show_labels(tuple(sorted(one["labels"].items()))) or one["name"]
         values = [float(point[1]) for point in one["points"]]
-        axes.plot(times, values, color=_COLOURS[colour], linewidth=1.6, marker="o" if few else None, markersize=4, label=label)
+        axes.plot(times, values, color=COLOURS[colour], linewidth=1.6, marker="o" if few else None, markersize=4, label=label)
     for limit in series[0]["lines"]:
-        axes.axhline(limit, color=_COLOURS["limit"], linewidth=1.3, linestyle=(0, (5, 3)))
+        axes.axhline(limit, color=COLOURS["limit"], linewidth=1.3, linestyle=(0, (5, 3)))
     if len(series) > 1:
-        axes.legend(loc="upper left", frameon=False, labelcolor=_COLOURS["axis"], fontsize=9.5)
+        axes.legend(loc="upper left", frameon=False, labelcolor=COLOURS["axis"], fontsize=9.5)
     axes.margins(x=0.01, y=0.15)
 
 
@@ -110,7 +111,7 @@ def _moments(axes: "Axes", times: Mapping[str, Any]) -> None:
     for name in ("flags", "verified"):
         if times[name]:
             at = _time(times[name])
-            axes.axvline(at, color=_COLOURS[name], linewidth=1.4)
+            axes.axvline(at, color=COLOURS[name], linewidth=1.4)
             axes.annotate(
                 name,
                 (at, 1.0),
@@ -118,7 +119,7 @@ def _moments(axes: "Axes", times: Mapping[str, Any]) -> None:
                 xytext=(0, 3),
                 textcoords="offset points",
                 ha="right" if name == "flags" else "left",
-                color=_COLOURS[name],
+                color=COLOURS[name],
                 fontsize=10,
                 annotation_clip=False,
             )
@@ -136,20 +137,19 @@ def _span(report: Mapping[str, Any], drawn: list[Entry]) -> tuple[datetime, date
     return first - edge, last + edge
 
 
-def _svg(figure: Any, number: int, series: list[Entry]) -> str:
-    """The picture without its head, its ids unlike those of the next one, its colours as names."""
+def svg(figure: Any, name: str, said: str) -> str:
+    """The picture without its head, its ids unlike those of one with another `name`, its colours as names, with `said` for who cannot see it."""
     import matplotlib as mpl  # noqa: PLC0415 (see the module)
 
     out = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": f"plot-{number}"}):
+    with mpl.rc_context({"svg.hashsalt": f"plot-{name}"}):
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = out.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    for name, colour in _COLOURS.items():
-        text = text.replace(colour, f"var(--{name})")
-    text = re.sub(r'( id="|xlink:href="#|url\(#)', rf"\g<1>p{number}-", text)
+    for colour, value in COLOURS.items():
+        text = text.replace(value, f"var(--{colour})")
+    text = re.sub(r'( id="|xlink:href="#|url\(#)', rf"\g<1>{name}-", text)
     text = _FONTS.sub("system-ui, sans-serif", text)
-    said = f"{len(series)} series of {len(series[0]['points'])} points"
     return text.replace("<svg ", f'<svg role="img" aria-label="plot: {said}" ', 1)
 
 

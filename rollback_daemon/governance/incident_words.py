@@ -30,6 +30,7 @@ _OUTCOMES = {
     "not yet due": "being rolled back",
 }
 _CAUSES = {Code.TRIGGER_FIRING: "a trigger fired", Code.PERSON: "a person asked for it", Code.ESCALATED: "nobody took it in hand in time"}
+_CAUSES |= {Code.NO_DATA: "there was no data for too long", Code.ERRORS: "queries failed for too long"}
 _CAUSES |= {Code.PROMOTION_FAILED: "a promotion could not be completed", Code.DRIFT: "somebody else had raised the flags"}
 
 

@@ -14,7 +14,8 @@ from rollback_daemon.governance.moves import Moves
 from rollback_daemon.journal.journal import Head, Record
 from rollback_daemon.judge.transitions import Event
 
-KINDS = tuple(event for event in Event if event not in {Event.TRIGGER, Event.SIGHT, Event.OBSERVED, Event.READY, Event.UNREADY, Event.COMPLETED})
+_SEEN = {Event.TRIGGER, Event.SIGHT, Event.BUDGET, Event.OBSERVED, Event.READY, Event.UNREADY, Event.COMPLETED}
+KINDS = tuple(event for event in Event if event not in _SEEN)
 """The kinds of records that a report is made from; the others are what was seen, and there are many of them."""
 
 _PRESENT = ("rollout", "owner", "mode", "stage", "phase", "exposure", "since", "why", "next", "degraded", "drift", "broken_glass", "proposal")

@@ -23,6 +23,7 @@ from rollback_daemon.errors import JournalUnavailable
 from rollback_daemon.journal.canonical import canonical, plain_text, stamp
 from rollback_daemon.journal.cursors import Cursors
 from rollback_daemon.journal.database import ABSORBED, HEAD, HEARTBEAT, MEMORY, ORIGIN, RECORDS, Database
+from rollback_daemon.journal.looking_back import LookingBack
 from rollback_daemon.journal.spill import Line, Spill
 
 
@@ -217,6 +218,11 @@ class Journal:
     def cursors(self) -> Cursors:
         """How far each hook has been told what is on record."""
         return Cursors(self._database, self._lock)
+
+    @property
+    def past(self) -> LookingBack[Record]:
+        """What was on record at a moment."""
+        return LookingBack(self._database, _record)
 
     @property
     def writable(self) -> bool:

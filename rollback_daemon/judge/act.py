@@ -1,4 +1,5 @@
-"""What firing triggers lead to: which stage to go back to, once for each activation at a stage, and never up; or a lesser service.
+"""What triggers lead to that fire, or whose budget is spent: which stage to go back to, once for each activation at a stage, and never up; or a
+lesser service.
 
 The lowest target wins and every trigger that asked is named. Lives here: what is done. Must not live here: when it is due (`due`), what flags
 that somebody else changed lead to (`astray`).
@@ -7,13 +8,14 @@ that somebody else changed lead to (`astray`).
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from rollback_daemon.durations import format_duration, format_number
 from rollback_daemon.flags.store import same
-from rollback_daemon.judge import lesser, limits
+from rollback_daemon.judge import budgets, lesser, limits
+from rollback_daemon.judge.budgets import Budget
 from rollback_daemon.judge.drift import Drift, Whereabouts
 from rollback_daemon.judge.due import became_due, is_ripe
 from rollback_daemon.judge.position import Position
@@ -22,8 +24,8 @@ from rollback_daemon.judge.state import Happened, State, TriggerJudgement
 from rollback_daemon.judge.transitions import Event, Kind, Phase
 from rollback_daemon.judge.trigger import Active
 from rollback_daemon.rules.duties import OnRaise
-from rollback_daemon.rules.model import ActionKind, Rollout, Stage, Trigger
-from rollback_daemon.rules.reading import Verdict
+from rollback_daemon.rules.model import Action, ActionKind, Rollout, Stage
+from rollback_daemon.rules.reading import Health, Verdict
 from rollback_daemon.signals.observation import Labels, show_labels
 
 _HOLDABLE = {Phase.BASELINE, Phase.SOAKING, Phase.READY, Phase.COMPLETE}
@@ -31,25 +33,43 @@ _HOLDABLE = {Phase.BASELINE, Phase.SOAKING, Phase.READY, Phase.COMPLETE}
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A trigger whose action is owed, with the series that fired."""
+    """A trigger whose action is owed, with the series that fired; or what is owed for a `budget` of it that is spent."""
 
     judged: TriggerJudgement
     series: tuple[Active, ...]
+    action: Action
     target: Stage | None  # None: it does not ask for a rollback
+    budget: Budget | None = None
+
+    @property
+    def name(self) -> str:
+        return self.judged.trigger.name
+
+    @property
+    def keys(self) -> Iterator[str]:
+        """What tells this activation from every other."""
+        if self.budget:
+            yield f"{self.name}:{self.budget}@{self.judged.state.spending.spent[self.budget].isoformat()}"
+        yield from (f"{self.name}{show_labels(active.labels)}@{active.active_since.isoformat()}" for active in self.series)
+
+    def since(self, position: Position, max_gap: timedelta, now: datetime) -> datetime:
+        """Since when it is owed."""
+        return min((became_due(self.judged.trigger, active, position, max_gap, now) for active in self.series), default=now)
 
 
 def on_triggers(
     rollout: Rollout, state: State, position: Position, triggers: tuple[TriggerJudgement, ...], where: Whereabouts, now: datetime
 ) -> tuple[list[Happened], State]:
-    """What the firing triggers ask for, at most one transition, and the state in which they have had their say."""
+    """What firing triggers and spent budgets ask for, at most one transition, and the state in which they have had their say."""
     at_once = (judged for judged in triggers if judged.trigger.action.in_ is None)  # the others are announced: `escalating`
-    due = [one for judged in at_once if (one := _due(rollout, judged, position, where, now))]
+    due = [one for judged in at_once if (one := _due(rollout, judged, position, where, now))]  # before the budgets: breaches first
+    due += [one for judged in triggers if judged.state.spending.spent for one in _overdrawn(rollout, judged, position, where)]
     if not due:
         return [], state
-    wanting = [one for one in due if one.judged.trigger.action.kind is not ActionKind.ALERT]
+    wanting = [one for one in due if one.action.kind is not ActionKind.ALERT]
     happened = [_observed(one, now) for one in wanting if not _is_enforced(rollout, one)]
     enforced = [one for one in wanting if _is_enforced(rollout, one)]
-    degrading = [one for one in enforced if one.judged.trigger.action.kind is ActionKind.DEGRADE]
+    degrading = [one for one in enforced if one.action.kind is ActionKind.DEGRADE]
     rolled_back = list(_rollback(rollout, state, position, [one for one in enforced if one.target], where, now))
     if degrading and (rolled_back or position.open or _by_hand(rollout, where)):  # one thing after the other: it is due again in the next evaluation
         due = [one for one in due if one not in degrading]
@@ -69,14 +89,22 @@ def _is_enforced(rollout: Rollout, due: Due) -> bool:
 
 
 def _observed(due: Due, now: datetime) -> Happened:
-    return Happened(Event.OBSERVED, {"alert": due.judged.trigger.name, "would": str(due.judged.trigger.action), "why": list(_sentences(due, now))})
+    return Happened(Event.OBSERVED, {"alert": due.name, "would": str(due.action), "why": list(_sentences(due, now))})
 
 
 def _due(rollout: Rollout, judged: TriggerJudgement, position: Position, where: Whereabouts, now: datetime) -> Due | None:
     if not judged.armed:
         return None
     series = tuple(one for one in judged.state.active if not one.spent and is_ripe(judged.trigger, one, position, rollout.max_gap, now))
-    return Due(judged, series, _target(rollout, judged.trigger, position, where)) if series else None
+    action = judged.trigger.action
+    return Due(judged, series, action, _target(rollout, action, position, where)) if series else None
+
+
+def _overdrawn(rollout: Rollout, judged: TriggerJudgement, position: Position, where: Whereabouts) -> Iterator[Due]:
+    """What is owed for budgets that are spent. They are counted only where the trigger is armed."""
+    for budget in budgets.owed(judged.state.spending):
+        action = budgets.action(judged.trigger, budget)
+        yield Due(judged, (), action, _target(rollout, action, position, where), budget)
 
 
 def previous(rollout: Rollout, position: Position, where: Whereabouts) -> int:
@@ -86,12 +114,12 @@ def previous(rollout: Rollout, position: Position, where: Whereabouts) -> int:
     return max(0, number - 1)
 
 
-def _target(rollout: Rollout, trigger: Trigger, position: Position, where: Whereabouts) -> Stage | None:
+def _target(rollout: Rollout, action: Action, position: Position, where: Whereabouts) -> Stage | None:
     """The stage to go back to: what the rule says, but never above where the record or the flags say that the rollout is."""
-    if trigger.action.kind is not ActionKind.ROLLBACK:
+    if action.kind is not ActionKind.ROLLBACK:
         return None
     current = rollout.stage(position.stage) or rollout.stages[0]
-    named = rollout.stage(trigger.action.to) if trigger.action.to else None
+    named = rollout.stage(action.to) if action.to else None
     number = min(named.number if named else previous(rollout, position, where), current.number)
     return rollout.stages[no_higher_than(number, where)]
 
@@ -120,13 +148,11 @@ def _rollback(rollout: Rollout, state: State, position: Position, due: list[Due]
         return
     target, said = limits.lowered(rollout, state.aftermath, target, now)
     why = [*(sentence for one in due for sentence in _sentences(one, now)), *said]
-    breached_at = min(became_due(one.judged.trigger, active, position, rollout.max_gap, now) for one in due for active in one.series)
-    keys = [f"{one.judged.trigger.name}{show_labels(active.labels)}@{active.active_since.isoformat()}" for one in due for active in one.series]
     more = {
-        "code": Code.TRIGGER_FIRING,
-        "triggers": [one.judged.trigger.name for one in due],
-        "activations": keys,
-        "breached_at": breached_at.isoformat(),
+        "code": _code(due),
+        "triggers": _names(due),
+        "activations": [key for one in due for key in one.keys],
+        "breached_at": min(one.since(position, rollout.max_gap, now) for one in due).isoformat(),
     }
     yield intended(rollout, position, Kind.ROLLBACK, target, why, "rollbackd", now, more)
 
@@ -134,13 +160,13 @@ def _rollback(rollout: Rollout, state: State, position: Position, due: list[Due]
 def _degrade(rollout: Rollout, position: Position, due: list[Due], now: datetime) -> Iterator[Happened]:
     """Set the flags of a lesser service, all that are asked for in one go; nothing where they are set already, or would raise it."""
     stage = rollout.stage(position.stage) or rollout.stages[0]
-    asked = {key: value for one in due for key, value in one.judged.trigger.action.flags.items()}
+    asked = {key: value for one in due for key, value in one.action.flags.items()}
     flags = lesser.at_stage(rollout, stage, asked)
     if all(key in position.degraded and same(position.degraded[key], value) for key, value in flags.items()):
         return
     why = [sentence for one in due for sentence in _sentences(one, now)]
-    breached_at = min(became_due(one.judged.trigger, active, position, rollout.max_gap, now) for one in due for active in one.series)
-    more = {"code": Code.TRIGGER_FIRING, "triggers": [one.judged.trigger.name for one in due], "breached_at": breached_at.isoformat()}
+    breached_at = min(one.since(position, rollout.max_gap, now) for one in due)
+    more = {"code": Code.TRIGGER_FIRING, "triggers": _names(due), "breached_at": breached_at.isoformat()}
     yield intended(rollout, position, Kind.DEGRADE, replace(stage, flags=flags), why, "rollbackd", now, more)
 
 
@@ -166,24 +192,39 @@ def _hold(position: Position, due: list[Due], now: datetime) -> Iterator[Happene
     if not due or position.phase not in _HOLDABLE:
         return
     why = "; ".join(sentence for one in due for sentence in _sentences(one, now))
-    yield Happened(Event.HELD, {"why": why, "by": "rollbackd", "code": Code.TRIGGER_FIRING, "triggers": [one.judged.trigger.name for one in due]})
+    yield Happened(Event.HELD, {"why": why, "by": "rollbackd", "code": _code(due), "triggers": _names(due)})
+
+
+def _code(due: list[Due]) -> Code:
+    """Why, in one word: a breach, if there is one among several reasons."""
+    return next((Code.TRIGGER_FIRING for one in due if one.budget is None), due[0].budget.code if due[0].budget else Code.TRIGGER_FIRING)
+
+
+def _names(due: list[Due]) -> list[str]:
+    """The triggers that asked, each once."""
+    return list(dict.fromkeys(one.name for one in due))
 
 
 def _spend(state: State, due: list[Due], position: Position) -> State:
     triggers = dict(state.triggers)
     for one in due:
         acted = {active.labels for active in one.series}
-        before = triggers[one.judged.trigger.name]
+        before = triggers[one.name]
+        if one.budget:
+            triggers[one.name] = replace(before, spending=replace(before.spending, acted=(*before.spending.acted, one.budget)))
+            continue
         active = tuple(replace(series, spent=True, acted_in=position.epoch) if series.labels in acted else series for series in before.active)
-        triggers[one.judged.trigger.name] = replace(before, active=active)
+        triggers[one.name] = replace(before, active=active)
     return replace(state, triggers=triggers)
 
 
 def _sentences(due: Due, now: datetime) -> Iterator[str]:
+    if due.budget:
+        yield budgets.sentence(due.judged.trigger, due.judged.state.spending, due.budget, due.judged.state.why)
     for active in islice(due.series, 5):
         yield sentence(due.judged, active, now)
     if len(due.series) > 5:
-        yield f"{due.judged.trigger.name}: and {len(due.series) - 5} more series"
+        yield f"{due.name}: and {len(due.series) - 5} more series"
 
 
 def sentence(judged: TriggerJudgement, active: Active, now: datetime) -> str:
@@ -211,3 +252,13 @@ def trigger_changed(judged: TriggerJudgement, labels: Labels, was: Active | None
         "active_since": known.active_since.isoformat() if known else None,
     }
     return Happened(Event.TRIGGER, body)
+
+
+def budget_changed(judged: TriggerJudgement, budget: Budget) -> Happened:
+    """The record of a budget that is spent, or no longer."""
+    trigger, spending = judged.trigger, judged.state.spending
+    facts = {"alert": trigger.name, "budget": budget, "spent": budget in spending.spent, "then": str(budgets.action(trigger, budget))}
+    if budget in spending.spent:
+        return Happened(Event.BUDGET, {**facts, "why": budgets.sentence(trigger, spending, budget, judged.state.why)})
+    why = "it can be seen again" if judged.state.health is Health.OK else "it is counted anew" if judged.armed else "it is not armed any more"
+    return Happened(Event.BUDGET, {**facts, "why": f"{trigger.name}: {why}"})

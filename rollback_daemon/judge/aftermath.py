@@ -124,7 +124,7 @@ def _intended(aftermath: Aftermath, body: Mapping[str, Any], at: datetime) -> Af
     if body["kind"] != Kind.ROLLBACK or "rehearsal" in body:
         return aftermath
     code = body.get("code", "")
-    counted = code in {Code.TRIGGER_FIRING, Code.ESCALATED}
+    counted = code in {Code.TRIGGER_FIRING, Code.NO_DATA, Code.ERRORS, Code.ESCALATED}
     rollbacks = (*aftermath.rollbacks, at)[-_REMEMBERED:] if counted else aftermath.rollbacks
     tried = (*aftermath.tried, body.get("way_told", "")) if code == Code.UNVERIFIED else ()
     begun = Aftermath(

@@ -81,7 +81,7 @@ def _judged_at(rollout: Rollout, stage: Stage) -> Iterable[Signal]:
     armed = [trigger for trigger in rollout.triggers if stage.name in trigger.stages and not trigger.dry_run]
     asked = [gate.signal for gate in rollout.gates if stage.name in gate.stages and gate.blocking]
     signals = [*asked, *(signal for trigger in armed for signal in trigger.test.signals())]
-    return {signal.name: signal for signal in signals if signal.relative}.values()
+    return {signal.name: signal for signal in signals if signal.over_baseline}.values()
 
 
 def _every(rollout: Rollout, baseline: Baseline | None) -> timedelta:

@@ -30,7 +30,8 @@ def decide(rollout: Rollout, state: State, triggers: tuple[TriggerJudgement, ...
         return
     known, there = state.escalations.triggers, {judged.trigger.name for judged in triggers}
     yield from (_eased(name, "the rule file has no such trigger any more") for name in known if name not in there)
-    cases = [_Case(rollout, state, state.position, judged, known.get(judged.trigger.name), where, now) for judged in triggers]
+    concerned = (judged for judged in triggers if judged.state.active or judged.trigger.name in known)
+    cases = [_Case(rollout, state, state.position, judged, known.get(judged.trigger.name), where, now) for judged in concerned]
     for case in cases:
         yield from case.happens()
     yield from _rollback(rollout, state, [case for case in cases if case.is_due()], now)

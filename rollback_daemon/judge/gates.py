@@ -6,6 +6,7 @@ Lives here: one gate in one evaluation, and the checks of what was seen. Must no
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 
 from rollback_daemon.durations import format_duration, format_number
 from rollback_daemon.judge import tenure
@@ -17,7 +18,7 @@ from rollback_daemon.judge.tenure import Tenure
 from rollback_daemon.judge.trigger import TriggerPhase
 from rollback_daemon.rules.measures import Condition
 from rollback_daemon.rules.model import Gate, Rollout, Stage
-from rollback_daemon.rules.reading import Observations, Reading, Verdict, compare, look, quorum, worst
+from rollback_daemon.rules.reading import Health, Observations, Reading, Verdict, compare, look, quorum, worst
 from rollback_daemon.signals.observation import Labels, show_labels
 
 FLAGS = "flags"
@@ -109,8 +110,8 @@ def _of_gate(judged: GateJudgement, now: datetime) -> Check:
 def _of_trigger(one: TriggerJudgement, stage: Stage, following: Stage | None) -> Iterator[Check]:
     """A trigger speaks for the stages that it is armed at: the present one, and the next, which it would take back at once.
 
-    With an `initial_delay` its signal means nothing before a stage has had that time, and one that is held against a baseline may have none yet:
-    that it cannot tell says nothing about the next stage. The present stage is not judged before the delay is over.
+    With an `initial_delay` its signal means nothing before a stage has had that time, and one that is held against a baseline may have none yet, as
+    a canary has no experiment: that it cannot tell says nothing about the next stage. The present stage is not judged before the delay is over.
     """
     trigger = one.trigger
     name = f"trigger {trigger.name}"
@@ -123,13 +124,13 @@ def _of_trigger(one: TriggerJudgement, stage: Stage, following: Stage | None) ->
         yield from _of_series(one, "")
     elif following and following.name in trigger.stages and not trigger.initial_delay:
         next_up = _of_series(one, f', and is armed at "{following.name}"')
-        relative = any(signal.relative for signal in trigger.test.signals())
+        relative = any(signal.over_baseline or signal.exposed_only for signal in trigger.test.signals())
         yield from (check for check in next_up if not (relative and check.code is Code.TRIGGER_UNKNOWN))
 
 
 def _of_series(one: TriggerJudgement, where: str) -> Iterator[Check]:
     subject, phase = one.trigger.name, one.state.phase
-    name, unknown = f"trigger {subject}", one.state.unknown_since is not None
+    name, unknown = f"trigger {subject}", one.state.unknown_since is not None or one.state.health is Health.COLLECTING
     if phase is TriggerPhase.FIRING:
         yield Check(name, f"trigger {subject} is firing{where}", Code.TRIGGER_FIRING, subject)
     elif phase is TriggerPhase.PENDING:
@@ -137,4 +138,10 @@ def _of_series(one: TriggerJudgement, where: str) -> Iterator[Check]:
     if unknown:
         yield Check(name, f"trigger {subject} cannot tell: {one.state.why or 'no data'}{where}", Code.TRIGGER_UNKNOWN, subject)
     elif phase is TriggerPhase.INACTIVE:
-        yield Check(name, f"trigger {subject} is inactive")
+        yield _inactive(subject)
+
+
+@cache
+def _inactive(subject: str) -> Check:
+    """What is said of nearly every trigger in nearly every evaluation."""
+    return Check(f"trigger {subject}", f"trigger {subject} is inactive")

@@ -15,6 +15,7 @@ from rollback_daemon.judge import (
     aftermath,
     astray,
     baselines,
+    budgets,
     dossier,
     due,
     escalating,
@@ -63,8 +64,8 @@ def step(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
     gates, record = _gates(rollout, state, position, triggers, where, sight, now)
     seen = seen_checks(rollout, state, position, gates, triggers, where, now)
     drifted = astray.news(rollout, state, position, where, sight, seen, now)
-    news = [*_trigger_changes(state, triggers), *_sight_changes(rollout, state, triggers, now), *drifted, *_voided(rollout, state, position, now)]
-    news += gate_news.changes(state, position, gates)
+    news = [*_trigger_changes(state, triggers), *_budget_changes(state, triggers), *_sight_changes(rollout, state, triggers, now), *drifted]
+    news += [*_voided(rollout, state, position, now), *gate_news.changes(state, position, gates)]
     before = state
     state = replace(
         state,
@@ -201,6 +202,8 @@ _UNSEEN = tenure.GateRecord()
 
 def _firing_since(one: TriggerJudgement) -> datetime | None:
     """Since when the trigger fires; of several series the last one counts, as each is news."""
+    if not one.state.active:
+        return None
     return max((active.firing_since for active in one.state.active if active.firing_since), default=None)
 
 
@@ -236,14 +239,26 @@ def _passed(since: datetime, now: datetime, max_gap: timedelta) -> timedelta | N
 
 def _judge(rollout: Rollout, trigger: Trigger, state: State, position: Position, where: Whereabouts, sight: Sight, now: datetime) -> TriggerJudgement:
     before = state.triggers.get(trigger.name, _NEVER)
-    if before.counted_from != position.counted_from:  # more is exposed, or a person said go on: what is counted is counted from here
-        before = replace(before, memory={}, counted_from=position.counted_from)
+    begins = _counted_from(trigger, position)
+    if before.counted_from != begins:
+        before = replace(before, memory={}, counted_from=begins)
     assessment, memory = trigger.test.assess(sight.observations, before.memory, now, rollout.max_gap)
     after = advance(trigger, before, assessment, memory, now, rollout.max_gap)
     armed = due.is_armed(trigger, position, where, now)
     if after.active:
         after = replace(after, active=tuple(due.told(one, position, armed=armed) for one in after.active))
+    spending = budgets.advance(trigger, before.spending, after.health, position, now, rollout.max_gap, armed=armed)
+    if spending != after.spending:
+        after = replace(after, spending=spending)
     return TriggerJudgement(trigger, after, assessment, armed)
+
+
+def _counted_from(trigger: Trigger, position: Position) -> datetime | None:
+    """From when on what a kind counts is counted: more is exposed, or a person said go on. What is about those who are exposed begins anew with each
+    stage, the lower ones too: what was seen above is no evidence against them."""
+    if any(signal.exposed_only for signal in trigger.test.signals()):
+        return max(position.entered, position.counted_from or position.entered)
+    return position.counted_from
 
 
 _NEVER = TriggerState()
@@ -260,6 +275,14 @@ def _trigger_changes(state: State, triggers: tuple[TriggerJudgement, ...]) -> It
             was, now_is = before.get(labels), after.get(labels)
             if (was.phase if was else None) is not (now_is.phase if now_is else None):
                 yield act.trigger_changed(one, labels, was, now_is)
+
+
+def _budget_changes(state: State, triggers: tuple[TriggerJudgement, ...]) -> Iterator[Happened]:
+    for one in triggers:
+        known, after = state.triggers.get(one.trigger.name, _NEVER).spending, one.state.spending
+        for budget in budgets.Budget if known.spent or after.spent else ():
+            if (budget in known.spent) is not (budget in after.spent):
+                yield act.budget_changed(one, budget)
 
 
 def _sight_changes(rollout: Rollout, state: State, triggers: tuple[TriggerJudgement, ...], now: datetime) -> Iterator[Happened]:

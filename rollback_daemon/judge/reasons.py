@@ -11,6 +11,8 @@ class Code(StrEnum):
     """Every reason there is for a decision, or for not making one."""
 
     TRIGGER_FIRING = "trigger_firing"  # a condition was breached for its window
+    NO_DATA = "no_data"  # a trigger had no data for longer than its rule allows
+    ERRORS = "errors"  # more of a trigger's queries failed in a row than its rule allows
     PERSON = "person"  # somebody asked for it
     PROMOTION_FAILED = "promotion_failed"  # a promotion could not be completed, so it is taken back
     UNFINISHED = "unfinished"  # left over from before a restart

@@ -41,6 +41,7 @@ class Event(StrEnum):
     UNREADY = "unready"
     COMPLETED = "completed"
     TRIGGER = "trigger"  # a series of a trigger changed its phase
+    BUDGET = "budget"  # a trigger's budget for failed queries or lack of data is spent, or no longer
     SIGHT = "sight"  # the judge lost or regained sight
     DRIFT = "drift"  # the flags differ from the record, or no longer do
     OBSERVED = "observed"  # what would have been done, were it enforced
@@ -117,7 +118,7 @@ TABLE: dict[tuple[Phase, str], Phase] = {
 """(phase, event) -> phase. Intended, attempted, done and abandoned are told apart by the kind of their transition. SOAKING at stage 0 is BASELINE."""
 
 _SAID = {Event.PROPOSED, Event.VOTED, Event.WITHDRAWN, Event.RESOLVED, Event.VOIDED, Event.CHECKPOINT, Event.EVIDENCE, Event.HANDOFF}
-_SEEN = {Event.TRIGGER, Event.SIGHT, Event.DRIFT, Event.OBSERVED, Event.ESCALATED, Event.SCHEDULED, Event.EASED}
+_SEEN = {Event.TRIGGER, Event.BUDGET, Event.SIGHT, Event.DRIFT, Event.OBSERVED, Event.ESCALATED, Event.SCHEDULED, Event.EASED}
 _ON_THE_WAY = {Event.APPLIED, Event.RAN, Event.STEP, Event.REHEARSED}
 _AFTERWARDS = {Event.VERIFYING, Event.CHECKED, Event.VERIFIED, Event.UNVERIFIED, Event.POSTMORTEM, Event.FOLLOWED_UP, Event.DECIDED}
 _STOPPED = {Event.ACKNOWLEDGED, Event.CANCELLED}

@@ -8,11 +8,12 @@ fires goes on firing, for people; but what it may still do is then counted from 
 Lives here: phases. Must not live here: actions, and which stage a trigger is armed at.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from rollback_daemon.judge.budgets import Spending
 from rollback_daemon.rules.measures import OnNoData
 from rollback_daemon.rules.model import Trigger
 from rollback_daemon.rules.reading import Assessment, Health, Memory, Reading, Verdict
@@ -69,7 +70,7 @@ class Active:
 class TriggerState:
     """What is known of a trigger after an evaluation. Breaches, lack of data and errors are counted apart, over the daemon's life.
 
-    `memory` is the kind's own, and counts from the `Position.counted_from` that stands beside it.
+    `memory` is the kind's own, and counts from the time that stands beside it. `spending`: what is used of its budgets.
     """
 
     active: tuple[Active, ...] = ()
@@ -81,6 +82,7 @@ class TriggerState:
     errors: int = 0
     memory: Memory = field(default_factory=dict)
     counted_from: datetime | None = None
+    spending: Spending = field(default_factory=Spending)
 
     @property
     def phase(self) -> TriggerPhase:
@@ -91,11 +93,15 @@ class TriggerState:
 
 def advance(trigger: Trigger, state: TriggerState, assessment: Assessment, memory: Memory, now: datetime, max_gap: timedelta) -> TriggerState:
     """The state after the evaluation at `now`."""
-    active = tuple(_each(trigger, state, assessment, now, max_gap))
-    unknown = is_unknown(assessment)
+    verdicts = {reading.verdict for reading in assessment.series.values()}
+    calm = not state.active and assessment.health is Health.OK and verdicts == {Verdict.CLEAR}  # nearly always, and there are millions in a backtest
+    active = () if calm else tuple(_each(trigger, state, assessment, now, max_gap))
+    unknown = not calm and is_unknown(assessment)
     health = assessment.health if assessment.health is not Health.OK else Health.NO_DATA if unknown else Health.OK
-    breached = any(reading.verdict is Verdict.BREACHED for reading in assessment.series.values())
-    unknown_first = sorted(assessment.series.values(), key=lambda one: one.verdict is not Verdict.UNKNOWN)  # a clear value has notes, too
+    breached = Verdict.BREACHED in verdicts
+    unknown_first: Iterable[Reading] = assessment.series.values()  # a clear value has notes, too
+    if Verdict.UNKNOWN in verdicts:
+        unknown_first = sorted(unknown_first, key=lambda one: one.verdict is not Verdict.UNKNOWN)
     return TriggerState(
         active=active,
         health=health,
@@ -106,14 +112,15 @@ def advance(trigger: Trigger, state: TriggerState, assessment: Assessment, memor
         errors=state.errors + (health is Health.ERROR),
         memory=memory,
         counted_from=state.counted_from,
+        spending=state.spending,
     )
 
 
 def is_unknown(assessment: Assessment) -> bool:
-    """Whether something that should have been seen was not. With `no_data: ignore` only errors count."""
+    """Whether something that should have been seen was not. With `no_data: ignore` only errors count; what is still being collected never does."""
     if assessment.health is Health.ERROR:
         return True
-    if assessment.no_data is OnNoData.IGNORE:
+    if assessment.no_data is OnNoData.IGNORE or assessment.health is Health.COLLECTING:
         return False
     return assessment.health is Health.NO_DATA or any(reading.verdict is Verdict.UNKNOWN for reading in assessment.series.values())
 
@@ -159,7 +166,7 @@ def _verdict(one: Active | None, reading: Reading | None, assessment: Assessment
     """One series' verdict, the policy for what was not seen applied."""
     if reading is not None and reading.verdict is not Verdict.UNKNOWN:
         return reading.verdict
-    if reading is None and assessment.health is Health.OK and one is not None:  # the series has vanished, others are there
+    if reading is None and assessment.health in {Health.OK, Health.COLLECTING} and one is not None:  # the series has vanished, others are there
         gone = assessment.no_data in {OnNoData.DROP, OnNoData.IGNORE} or one.value is None or now - one.seen > max_gap
         return Verdict.CLEAR if gone else Verdict.UNKNOWN
     return _counts_as(Verdict.UNKNOWN, assessment)

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
+NO_SERVER = 'no Prometheus on PATH, in .tools/bin or in $PROMETHEUS_DIR; "make tools" gets one, or name it by --prometheus-binary'
 MISSING = 'no Prometheus with an Alertmanager on PATH, in .tools/bin or in $PROMETHEUS_DIR; "make tools" gets them'
 _PROGRAM = re.compile(r"(prometheus|promtool|(?:prometheus-)?alertmanager|amtool)(?:-(\d+\.\d+\S*))?")
 _VERSION = re.compile(r"version v?(\d+\.\d+\.\d+)")
@@ -45,6 +46,19 @@ def toolsets(environment: Mapping[str, str] = os.environ, checkout: Path = CHECK
         for tools in _paired(programs):
             found.setdefault(tools.version, tools)
     return list(found.values())
+
+
+def server_program(environment: Mapping[str, str] = os.environ, checkout: Path = CHECKOUT) -> tuple[Path, str] | None:
+    """The first Prometheus found, in the order of `toolsets`, with its version; it needs no Alertmanager beside it. None where there is none."""
+    places = [_on_path(environment.get("PATH", os.defpath)), _in_folder(checkout / ".tools" / "bin")]
+    if folder := environment.get("PROMETHEUS_DIR"):
+        places.append(_in_folder(Path(folder)))
+    return next(((one.path, version) for programs in places for version, one in _by_version(programs, "prometheus")), None)
+
+
+def version_of(program: Path) -> str | None:
+    """What the program says its version is; None where it does not run, or does not say."""
+    return _version(program)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from rollback_daemon.rules.duties import HttpCheck
 from rollback_daemon.rules.measures import Condition, Op, Relative, Signal
 from rollback_daemon.rules.model import BASELINE, ActionKind, Rollout, Stage, Trigger
 from rollback_daemon.rules.places import problem_at
-from rollback_daemon.rules.triggers import Threshold
+from rollback_daemon.rules.triggers import KINDS, Threshold, name_of
 
 _SCRAPES = 4  # in the range of a rate: two must be there, one may be lost, and one falls outside
 _Where = tuple[Step, ...]
@@ -26,14 +26,14 @@ def understood(rollout: Rollout) -> list[str]:
 
     Then one for each gate, one for each stage that asks for approvals or anything else on record, and what follows a rollback or completion.
     """
-    triggers = (f"{one.name}: {_condition(rollout, one)}{_window(one)}; {_what_follows(rollout, one)}" for one in rollout.triggers)
+    triggers = (f"{one.name}: {_condition(rollout, one)}{_window(one)}; {_what_follows(rollout, one)}{_budgets(one)}" for one in rollout.triggers)
     return [*triggers, *climbing(rollout), *advice_aftercare.following(rollout)]
 
 
 def _condition(rollout: Rollout, trigger: Trigger) -> str:
     test = trigger.test
-    if not isinstance(test, Threshold) or not _is_pasted(rollout, trigger):
-        return f"{test.subject} {test.limit}".rstrip()
+    if not isinstance(test, Threshold) or test.signal.relative or not _is_pasted(rollout, trigger):
+        return KINDS[name_of(test)].describe(test)
     if test.condition is None:
         return f"as Prometheus does, every result of `{test.expr}` is a breach"
     return f"`{test.expr}` {test.condition}, told apart from no data"
@@ -62,6 +62,10 @@ def _what_follows(rollout: Rollout, trigger: Trigger) -> str:
     return f"{trigger.action}{_until(trigger)} {where}{watched}"
 
 
+def _budgets(trigger: Trigger) -> str:
+    return "".join(f"; {budget}" for budget in (trigger.errors, trigger.no_data) if budget)
+
+
 def _until(trigger: Trigger) -> str:
     return f" until clear for {format_duration(trigger.action.until)}" if trigger.action.until else ""
 
@@ -86,6 +90,15 @@ def _expressions(rollout: Rollout) -> Iterator[tuple[_Where, Signal]]:
     for index, trigger in enumerate(rollout.triggers):
         if isinstance(trigger.test, Threshold) and _is_pasted(rollout, trigger):
             yield ("triggers", index, "expr"), trigger.test.signal
+
+
+def _of_kinds(rollout: Rollout) -> Iterator[tuple[_Where, Signal]]:
+    """The queries that a kind of trigger with a key of its own makes or has in it."""
+    known = {(signal.name, signal.expr) for signal in [*rollout.signals, *(gate.signal for gate in rollout.gates)]}
+    for index, trigger in enumerate(rollout.triggers):
+        for signal in trigger.test.signals() if not isinstance(trigger.test, Threshold) else ():
+            if (signal.name, signal.expr) not in known:
+                yield ("triggers", index, name_of(trigger.test)), signal
 
 
 def _of_signals(rollout: Rollout) -> Iterator[Problem]:
@@ -121,7 +134,7 @@ def _of_share(rollout: Rollout, signal: Signal) -> Iterator[Problem]:
 def _of_ranges(rollout: Rollout, scrape_interval: timedelta | None) -> Iterator[Problem]:
     if scrape_interval is None:
         return
-    for trail, signal in _expressions(rollout):
+    for trail, signal in [*_expressions(rollout), *_of_kinds(rollout)]:
         exprs = {trail: signal.expr} | ({(*trail[:-1], "needs", "expr"): signal.needs.expr} if signal.needs else {})
         for place, expr in exprs.items():
             for window in promql.rate_windows(expr):
@@ -159,6 +172,9 @@ def _of_trigger(rollout: Rollout, trigger: Trigger, trail: _Where) -> Iterator[P
     armed = [stage for stage in rollout.stages[1:] if stage.name in trigger.stages]
     if not armed and (trigger.action.kind is not ActionKind.ALERT or not trigger.stages):
         yield problem_at(rollout, (*trail, "stages"), "is armed at no stage above the baseline, where alone its action means anything; name a stage")
+    kind = name_of(trigger.test)
+    for place, text in KINDS[kind].advise(trigger.test):
+        yield problem_at(rollout, (*trail, kind, *place), text)
     if isinstance(trigger.test, Threshold) and trigger.test.condition:
         yield from _of_relative(rollout, trigger.test.signal, trigger.test.condition, trail)
     yield from _of_target(rollout, trigger, armed, trail)
@@ -174,10 +190,11 @@ def _of_trigger(rollout: Rollout, trigger: Trigger, trail: _Where) -> Iterator[P
 
 
 def _of_relative(rollout: Rollout, signal: Signal, condition: Condition, trail: _Where) -> Iterator[Problem]:
-    """A multiple of the baseline that was most likely meant as an increase: `above: 10%` is breached by whatever is above a tenth of it."""
+    """A multiple of what it is held against, most likely meant as an increase: `above: 10%` is breached by whatever is above a tenth of it."""
     if signal.relative is Relative.SHARE and condition.op in {Op.ABOVE, Op.AT_LEAST} and condition.limit < 1:
         percent, key = 100 * condition.limit, "above" if condition.op is Op.ABOVE else "at_least"
-        text = f"{percent:g}% of the baseline is less than it, so that being as before is a breach; for {percent:g}% over it write {percent + 100:g}%"
+        less = f"{percent:g}% of the {signal.against} is less than it, so that being as before is a breach"
+        text = f"{less}; for {percent:g}% over it write {percent + 100:g}%"
         yield problem_at(rollout, (*trail, key), text)
 
 

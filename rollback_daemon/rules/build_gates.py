@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rollback_daemon.documents import Step
 from rollback_daemon.rules.conditions import NO_LIMIT, OPS, Notes, measured
 from rollback_daemon.rules.measures import Condition, Op, Signal
-from rollback_daemon.rules.model import ActionKind, Gate, Stage
+from rollback_daemon.rules.model import BASELINE, ActionKind, Gate, Stage
 from rollback_daemon.rules.salvage import Salvaged
 from rollback_daemon.rules.schema_measures import GatePart
 from rollback_daemon.schema import parse_quorum
@@ -32,7 +32,7 @@ class Gates:
             trail = ("gates", index)
             self.notes.once(part.gate, names, "gate", (*trail, "gate"))
             self.notes.stages(part.stages, known, (*trail, "stages"))
-            everywhere = known[1:] if part.relative_to else known  # before the baseline nothing was captured
+            everywhere = known[1:] if part.relative_to == BASELINE else known  # before the baseline nothing was captured
             stages = frozenset(part.stages if part.stages is not None else everywhere)
             yield self._of_triggers(part, stages, trail) if part.triggers is not None else self._of_a_signal(part, stages, trail)
 

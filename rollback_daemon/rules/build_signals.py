@@ -11,7 +11,7 @@ from rollback_daemon.rules.measures import Baseline, Needs, OnNoData, Signal, St
 from rollback_daemon.rules.schema_measures import BaselinePart, SignalPart
 from rollback_daemon.signals.observation import address
 
-_SAMPLES = 500  # of a baseline's window: enough for its statistics, and no burden to Prometheus
+_SAMPLES = 500  # of a window: enough for statistics and lines, and no burden to Prometheus
 _OF_QUERIES = ("needs", "max_age", "baseline")
 _Where = tuple[Step, ...]
 
@@ -48,9 +48,12 @@ def _baseline(notes: Notes, part: BaselinePart, interval: timedelta | None, trai
         notes.say((*trail, "at_least"), f"is longer than the window ({format_duration(part.window)}), which can never have as much")
     if interval is not None and part.window < interval:
         notes.say((*trail, "window"), f"is shorter than the interval ({format_duration(interval)}), and would hold no sample")
-    return Baseline(part.window, at_least, _step(part.window, interval or part.window), Statistic(part.statistic))
+    return Baseline(part.window, at_least, samples_apart(part.window, interval or part.window), Statistic(part.statistic))
 
 
-def _step(window: timedelta, interval: timedelta) -> timedelta:
-    """Between two samples of the window: the interval, or the least multiple of it that makes no more samples than wanted."""
+def samples_apart(window: timedelta, interval: timedelta) -> timedelta:
+    """How far apart the samples are at which a window of the past is looked at.
+
+    It is the interval, or the least multiple of it that makes no more samples than wanted.
+    """
     return interval * max(1, math.ceil(window / interval / _SAMPLES))

@@ -1,6 +1,7 @@
 """Triggers from a rule file as written to what they mean.
 
-Lives here: what takes two keys to be told about a trigger. Must not live here: single keys and their types (`schema`), the ladder (`build`).
+Lives here: what takes two keys to be told about a trigger. Must not live here: single keys and their types (`schema`), the ladder (`build`), what
+stands under the key of a kind (`triggers`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,18 +9,18 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from rollback_daemon.documents import Step
-from rollback_daemon.durations import format_duration
 from rollback_daemon.rules.build_flags import FlagRules
 from rollback_daemon.rules.conditions import NO_LIMIT, OPS, Notes, measured, pasted
-from rollback_daemon.rules.measures import Condition, OnNoData, Op, Signal
-from rollback_daemon.rules.model import Action, ActionKind, Gate, Stage, Trigger
+from rollback_daemon.rules.kinds import Setting
+from rollback_daemon.rules.measures import OnNoData, Signal
+from rollback_daemon.rules.model import Action, ActionKind, ErrorBudget, Gate, NoDataBudget, Stage, Trigger
 from rollback_daemon.rules.reading import TriggerKind
 from rollback_daemon.rules.salvage import Salvaged
-from rollback_daemon.rules.schema import ThresholdPart, ViolationsOf, ViolationsPart
-from rollback_daemon.rules.triggers import Check, Threshold, Violations
+from rollback_daemon.rules.schema import ThresholdPart, TriggerPart
+from rollback_daemon.rules.schema_budgets import CountedNoDataPart
+from rollback_daemon.rules.triggers import KEYED, Threshold
 
 _Where = tuple[Step, ...]
-_COUNTED = [name for name in OPS if name != "at_least"]  # in `violations` that is a number of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,10 @@ class Triggers:
         for index, part in self.usable.entries("triggers", self.usable.file.triggers):
             trail = ("triggers", index)
             self.notes.once(part.alert, names, "trigger", (*trail, "alert"))
-            test = self._violations(part, gates, trail) if isinstance(part, ViolationsPart) else self._threshold(part, trail)
+            test = self._threshold(part, trail) if isinstance(part, ThresholdPart) else self._keyed(part, gates, trail)
             yield self._trigger(part, test, trail)
 
-    def _trigger(self, part: ThresholdPart | ViolationsPart, test: TriggerKind, trail: _Where) -> Trigger:
+    def _trigger(self, part: TriggerPart, test: TriggerKind, trail: _Where) -> Trigger:
         known = [stage.name for stage in self.stages]
         self.notes.stages(part.stages, known, (*trail, "stages"))
         if part.severity is not None and part.labels.get("severity") is not None:
@@ -58,9 +59,23 @@ class Triggers:
             initial_delay=part.initial_delay,
             escalate_after=part.escalate_after,
             dry_run=part.dry_run,
+            errors=ErrorBudget(part.errors.at_most, part.errors.then) if part.errors else None,
+            no_data=self._no_data(part, test, (*trail, "no_data")),
             labels={key: value for key, value in own.items() if value is not None},
             annotations=part.annotations,
         )
+
+    def _no_data(self, part: TriggerPart, test: TriggerKind, trail: _Where) -> NoDataBudget | None:
+        if part.no_data is None or isinstance(part.no_data, str):
+            return None
+        if isinstance(test, Threshold) and test.signal.no_data is OnNoData.BREACH:
+            self.notes.say(
+                trail, f'the signal "{test.signal.name}" has no_data: breach, so that the action of the trigger follows; add counts_as: hold'
+            )
+        if isinstance(test, Threshold) and test.condition is None and test.signal.expr and part.model_fields_set & {"expr"}:
+            text = "an empty answer of this expression is clear, as in Prometheus, and no lack of data; give its limit apart, such as above: 0"
+            self.notes.say(trail, text)
+        return NoDataBudget(part.no_data.for_, part.no_data.then)
 
     def _action(self, action: Action, known: Sequence[str], trail: _Where) -> Action:
         if action.to is not None and action.to not in known:
@@ -69,51 +84,36 @@ class Triggers:
             return replace(action, flags=self.flags.of_action(action.flags, (*trail, "degrade")))
         return action
 
+    def _keyed(self, part: TriggerPart, gates: Sequence[Gate], trail: _Where) -> TriggerKind:
+        """A kind with a key of its own builds itself."""
+        key = next(key for key in KEYED if key in part.model_fields_set)
+        setting = Setting(
+            alert=part.alert,
+            severity=part.severity or part.labels.get("severity") or "warning",
+            trail=trail,
+            at=(*trail, key),
+            signals=self.signals,
+            gates=gates,
+            stages=part.stages or (),
+            interval=None if "interval" in self.usable.lost else self.interval,
+            lost=self.usable.lost,
+            notes=self.notes,
+        )
+        build = KEYED[key].build
+        if build is None:
+            raise AssertionError(f"the kind {key} has a key, and nothing that builds it")
+        return build(getattr(part, key), setting)
+
     def _threshold(self, part: ThresholdPart, trail: _Where) -> Threshold:
         if part.signal is None and part.expr is None:
             self.notes.say(trail, "needs either signal or expr")
         signal = measured(self.notes, part, part.alert, self.signals, trail)
         condition = self.notes.condition(part, OPS, signal.unit, trail)
-        if part.signal is None and part.expr is not None:
+        if part.signal is None and part.expr is not None and not signal.control:
             signal, condition = pasted(part.alert, part.expr, condition)
-        elif condition is None and part.signal is not None and part.expr is None:
+        elif condition is None and (part.signal is None) != (part.expr is None):
             self.notes.say(trail, NO_LIMIT)
-        if part.no_data is not None:
-            signal = replace(signal, no_data=OnNoData(part.no_data))
+        counts_as = part.no_data.counts_as if isinstance(part.no_data, CountedNoDataPart) else part.no_data
+        if counts_as is not None:
+            signal = replace(signal, no_data=OnNoData(counts_as))
         return Threshold(signal, condition)
-
-    def _violations(self, part: ViolationsPart, gates: Sequence[Gate], trail: _Where) -> Violations:
-        of, trail = part.violations, (*trail, "violations")
-        needed = self._needed(of, trail)
-        if (of.of is None) == (of.signal is None):
-            self.notes.say(trail, 'needs either "of: gates" or signal' + (", not both" if of.of else ""))
-        if of.every is not None and of.every < self.interval and "interval" not in self.usable.lost:
-            self.notes.say((*trail, "every"), f"is shorter than the interval; there is one evaluation each {format_duration(self.interval)}")
-        what, checks = self._checks(of, gates, trail)
-        return Violations(what, checks, needed, of.out_of, of.every)
-
-    def _needed(self, of: ViolationsOf, trail: _Where) -> Condition:
-        if (of.more_than is None) == (of.at_least is None):
-            self.notes.say(trail, "needs either more_than or at_least" + (", not both" if of.more_than is not None else ""))
-        needed = Condition(Op.AT_LEAST, of.at_least or 1) if of.more_than is None else Condition(Op.ABOVE, of.more_than)
-        if of.out_of is not None and not needed.holds(of.out_of):
-            wanted = f"at least {of.at_least}" if of.more_than is None else f"more than {of.more_than}"
-            self.notes.say((*trail, "out_of"), f"{of.out_of} evaluations can never hold {wanted} violations; raise it")
-        return needed
-
-    def _checks(self, of: ViolationsOf, gates: Sequence[Gate], trail: _Where) -> tuple[str, tuple[Check, ...]]:
-        if of.signal is None or of.of is not None:
-            for name in _COUNTED:
-                if of.of is not None and of.signal is None and getattr(of, name) is not None:
-                    self.notes.say((*trail, name), "is a limit on a signal; gates have their own")
-            counted = [gate for gate in gates if gate.blocking and not gate.quiet]
-            if of.of and not counted and "gates" not in self.usable.lost:
-                what = "none of the gates is blocking and about a signal; add one" if gates else "there are no gates; add some"
-                self.notes.say((*trail, "of"), f"{what}, or count a signal")
-            return "gates", tuple(Check(gate.signal, gate.condition.negated, gate.quorum) for gate in counted)
-        signal = self.notes.signal(of.signal, self.signals, (*trail, "signal"))
-        condition = self.notes.condition(of, _COUNTED, signal.unit, trail)
-        if condition is None:
-            self.notes.say(trail, f"has no limit on the signal; add one of {', '.join(_COUNTED)}")
-            condition = Condition(Op.ABOVE, 0)
-        return f"{signal.name} {condition}", (Check(signal, condition),)

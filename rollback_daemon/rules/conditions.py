@@ -3,9 +3,9 @@
 Lives here: what gates and triggers have in common, and `Notes`, where everything that is wrong is written down. Must not live here: the ladder.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from rollback_daemon.documents import Document, Step
 from rollback_daemon.documents.complaints import did_you_mean
@@ -14,8 +14,7 @@ from rollback_daemon.errors import Problem
 from rollback_daemon.rules import promql
 from rollback_daemon.rules.measures import Condition, OnNoData, Op, Relative, Signal
 from rollback_daemon.rules.model import BASELINE
-from rollback_daemon.rules.schema import ThresholdPart
-from rollback_daemon.rules.schema_measures import GatePart
+from rollback_daemon.rules.schema_measures import ControlPart, RelativeTo
 
 OPS = {
     "above": Op.ABOVE,
@@ -76,11 +75,12 @@ class Notes:
             self.say(trail, str(error))
             return 0.0
 
-    def condition(self, part: Any, names: Iterable[str], unit: str, trail: _Where) -> Condition | None:
+    def condition(self, part: Any, names: Collection[str], unit: str, trail: _Where) -> Condition | None:
         """The one limit that is given; None where there is none; a note where there are several."""
         given = [name for name in names if getattr(part, name) is not None]
         if len(given) > 1:
-            self.say((*trail, given[1]), f"more than one limit ({', '.join(given)}); use one, or outside: [low, high]")
+            range_ = ", or outside: [low, high]" if "outside" in names else ""
+            self.say((*trail, given[1]), f"more than one limit ({', '.join(given)}); use one{range_}")
         if not given:
             return None
         name, value = given[0], getattr(part, given[0])
@@ -100,37 +100,65 @@ class Notes:
         return Signal(name, "vector(0)")
 
 
-def measured(notes: Notes, part: GatePart | ThresholdPart, name: str, signals: Mapping[str, Signal], trail: _Where) -> Signal:
-    """What a gate or trigger looks at: a signal, held against its baseline where the part says so, or an expression of its own."""
+class Measured(Protocol):
+    """What gates and triggers have in common: they look at a signal or an expression, with a limit, perhaps held against something."""
+
+    signal: str | None
+    expr: str | None
+    relative_to: RelativeTo | None
+    stages: list[str] | None
+
+
+def measured(notes: Notes, part: Measured, name: str, signals: Mapping[str, Signal], trail: _Where) -> Signal:
+    """What a gate or trigger looks at: a signal or an expression of its own, held against its baseline or a control where the part says so."""
     if part.signal is not None and part.expr is not None:
         notes.say(trail, "needs either signal or expr, not both")
-    if part.signal is None:
-        if part.relative_to is not None:
-            notes.say((*trail, "relative_to"), "needs a signal; an expression of its own has no baseline")
-        return Signal(name, part.expr or "vector(0)")
-    signal = notes.signal(part.signal, signals, (*trail, "signal"))
+    signal = Signal(name, part.expr or "vector(0)") if part.signal is None else notes.signal(part.signal, signals, (*trail, "signal"))
     if part.relative_to is None:
         return signal
-    if BASELINE in (part.stages or ()):
-        notes.say(
-            (*trail, "stages", (part.stages or []).index(BASELINE)), "nothing was captured before the baseline to hold it against; leave it out"
-        )
-    if part.signal in signals and signal.baseline is None:
-        notes.say((*trail, "relative_to"), f'the signal "{signal.name}" has no baseline; add baseline: {{window: …}} to it')
+    if isinstance(part.relative_to, ControlPart):
+        return _relative(notes, part, against_control(notes, signal, part.relative_to, (*trail, "relative_to")), trail)
+    if part.signal is None:
+        notes.say((*trail, "relative_to"), "needs a signal; an expression of its own has no baseline")
+        return signal
+    against_baseline(notes, signal, signals, part.stages, trail, (*trail, "relative_to"))
     return _relative(notes, part, signal, trail)
 
 
-def _relative(notes: Notes, part: GatePart | ThresholdPart, signal: Signal, trail: _Where) -> Signal:
-    """A limit in % is a multiple of the baseline, which has no unit; any other is an amount over it, in the unit of the signal."""
+def against_baseline(notes: Notes, signal: Signal, signals: Mapping[str, Signal], stages: Sequence[str] | None, entry: _Where, trail: _Where) -> None:
+    """Note what keeps a signal from being held against its baseline, in the gate or trigger at `entry`; `trail` leads to where it is asked for."""
+    if BASELINE in (stages or ()):
+        notes.say((*entry, "stages", (stages or []).index(BASELINE)), "nothing was captured before the baseline to hold it against; leave it out")
+    if signal.name in signals and signal.baseline is None:
+        notes.say(trail, f'the signal "{signal.name}" has no baseline; add baseline: {{window: …}} to it')
+
+
+def against_control(notes: Notes, signal: Signal, part: ControlPart, trail: _Where) -> Signal:
+    """The signal with the control that it is held against; a note where it has no series that could be."""
+    if signal.endpoints:
+        notes.say(trail, f'the signal "{signal.name}" asks over http, and no query is like it; hold a signal with expr against a control')
+    elif signal.expr == part.control:
+        notes.say(trail, "is what is measured itself, which is always the same as it; name what it should be held against")
+    return replace(signal, control=part.control)
+
+
+def _relative(notes: Notes, part: Measured, signal: Signal, trail: _Where) -> Signal:
+    """A limit in % is a multiple of the baseline or control, which has no unit; any other is an amount over it, in the unit of the signal."""
+    percent = in_percent(notes, part, signal.against, trail)
+    return replace(signal, relative=Relative.SHARE, unit="") if percent else replace(signal, relative=Relative.AMOUNT)
+
+
+def in_percent(notes: Notes, part: Any, against: str, trail: _Where) -> bool:
+    """Whether the limit of a part is in %."""
     for name in OPS:
-        limit = getattr(part, name)
+        limit = getattr(part, name, None)
         if limit is None:
             continue
         percent = {str(end).endswith("%") for end in (limit if isinstance(limit, list) else [limit])}
         if len(percent) > 1:
-            notes.say((*trail, name), "one end is a multiple of the baseline (%), the other an amount over it; write both alike")
-        return replace(signal, relative=Relative.SHARE, unit="") if True in percent else replace(signal, relative=Relative.AMOUNT)
-    return replace(signal, relative=Relative.AMOUNT)
+            notes.say((*trail, name), f"one end is a multiple of the {against} (%), the other an amount over it; write both alike")
+        return True in percent
+    return False
 
 
 def pasted(name: str, expr: str, condition: Condition | None) -> tuple[Signal, Condition | None]:

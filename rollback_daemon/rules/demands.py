@@ -1,4 +1,4 @@
-"""What a signal asks of its own answer before anything is compared: samples young enough, enough traffic, all endpoints, a baseline. Pure.
+"""What a signal asks of its own answer before anything is compared: samples young enough, enough traffic, all endpoints, a baseline or control. Pure.
 
 Lives here: observations to observations. Must not live here: limits and verdicts (`reading`).
 """
@@ -58,25 +58,25 @@ def together(answers: Iterable[tuple[str, Observation]]) -> Observation:
     return Value(series, unknown, notes=notes)
 
 
-def held_against(seen: Value, baseline: Observation, relative: Relative) -> Observation:
-    """`seen` as a multiple of its baseline, or as what it is over it; one unlabelled baseline serves all series.
+def held_against(seen: Value, base: Observation, relative: Relative, what: str = "baseline") -> Observation:
+    """`seen` as `relative` says of its `base`, which is called `what`; one unlabelled figure serves all series.
 
-    A series without a baseline is unknown, and so is a multiple of nothing: of a baseline that is 0 or less.
+    A series without a base is unknown, and so is a share of nothing: of a base that is 0 or less.
     """
-    if not isinstance(baseline, Value):
-        return baseline if isinstance(baseline, Failed) else NoData(f"no baseline: {baseline.why}", seen.warnings)
+    if not isinstance(base, Value):
+        return base if isinstance(base, Failed) else NoData(f"no {what}: {base.why}", seen.warnings)
     series: dict[Labels, float] = {}
     lost: dict[Labels, str] = {}
     notes: dict[Labels, str] = {}
     for labels, value in seen.series.items():
-        base = _of(baseline, labels)
-        if base is None:
-            lost[labels] = f"no baseline: {baseline.unknown.get(labels, 'no such series')}"
-        elif not math.isfinite(base) or (relative is Relative.SHARE and base <= 0):
-            lost[labels] = f"its baseline is {format_number(base)}"
+        known = _of(base, labels)
+        if known is None:
+            lost[labels] = f"no {what}: {base.unknown.get(labels, 'no such series')}"
+        elif not math.isfinite(known) or (relative is not Relative.AMOUNT and known <= 0):
+            lost[labels] = f"its {what} is {format_number(known)}"
         else:
-            series[labels] = value / base if relative is Relative.SHARE else value - base
-            notes[labels] = f"{format_number(value)}, baseline {format_number(base)}"
+            series[labels] = relative.of(value, known)
+            notes[labels] = f"{format_number(value)}, {what} {format_number(known)}"
     return _without(Value({**seen.series, **series}, seen.unknown, seen.warnings, notes), lost)
 
 

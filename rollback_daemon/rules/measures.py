@@ -36,6 +36,11 @@ _NEGATED = {
 }
 
 
+def enclosed(expr: str) -> str:
+    """The expression in parentheses, which a comment at its end does not swallow."""
+    return f"({expr}\n)" if "#" in expr else f"({expr})"
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A limit laid on a value. For a trigger it says what is a breach, for a gate what passes."""
@@ -84,6 +89,13 @@ class Condition:
     def negated(self) -> "Condition":
         """The condition that holds exactly where this one does not."""
         return Condition(_NEGATED[self.op], self.limit, self.upper)
+
+    def in_promql(self, expr: str) -> str:
+        """The comparison as PromQL has it, with the limit to its last digit: yields the series for which the condition holds."""
+        inner, low, high = enclosed(expr), repr(float(self.limit)), repr(float(self.upper))
+        if self.op is Op.OUTSIDE:
+            return f"{inner} < {low} or {inner} > {high}"
+        return f"{inner} >= {low} <= {high}" if self.op is Op.WITHIN else f"{inner} {self.op} {low}"
 
     def __str__(self) -> str:
         if self.op in {Op.OUTSIDE, Op.WITHIN}:
@@ -136,17 +148,29 @@ class Baseline:
 
 
 class Relative(StrEnum):
-    """How a value is held against its baseline."""
+    """How a value is held against its baseline, or its control."""
 
     SHARE = "/"  # as a multiple of it
     AMOUNT = "-"  # as what it is over it
+    GROWTH = "growth"  # as what it is over it, in shares of it: 0.1 is a tenth more
+
+    def of(self, value: float, base: float) -> float:
+        """The value as it is held against `base`, which is above 0 wherever something is divided by it."""
+        match self:
+            case Relative.SHARE:
+                return value / base
+            case Relative.AMOUNT:
+                return value - base
+            case Relative.GROWTH:
+                return (value - base) / base  # so 11 is exactly 10 % over 10; value / base - 1 is a little more
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
     """Something measured, one value for each label set: by a query, or by asking HTTP `endpoints` (1 for one that answers well, else 0).
 
-    With `relative` the value is the one held against the signal's baseline.
+    With `relative` the value is the one held against the signal's baseline, or, where there is one, against the answer to the query `control`.
+    `exposed_only`: it is about those who are exposed to the stage, so that nothing is known of it before the stage begins.
     """
 
     name: str
@@ -158,21 +182,34 @@ class Signal:
     endpoints: tuple[str, ...] = ()
     baseline: Baseline | None = None
     relative: Relative | None = None
+    control: str = ""
+    exposed_only: bool = False
 
     @property
     def subject(self) -> str:
         """What is measured, in a few words."""
-        return f"{self.name} {self.relative} its baseline" if self.relative else self.name
+        match self.relative:
+            case None:
+                return self.name
+            case Relative.GROWTH:
+                return f"growth of {self.name} over its {self.against}"
+            case _:
+                return f"{self.name} {self.relative} its {self.against}"
+
+    @property
+    def against(self) -> str:
+        """What a relative value is held against, in one word."""
+        return "control" if self.control else "baseline"
+
+    @property
+    def over_baseline(self) -> bool:
+        """Whether it is held against a baseline, which is captured, and not against a control, which is asked."""
+        return self.relative is not None and not self.control
 
     @property
     def age_query(self) -> str:
         """The query that tells when each sample was taken, in Unix seconds."""
-        return f"timestamp({self._enclosable})"
-
-    @property
-    def _enclosable(self) -> str:
-        """The expression so that a parenthesis can follow it, which a comment at its end would swallow."""
-        return f"{self.expr}\n" if "#" in self.expr else self.expr
+        return f"timestamp{enclosed(self.expr)}"
 
     @property
     def baseline_key(self) -> str:
@@ -183,7 +220,7 @@ class Signal:
         """The queries that measure the window up to now: its statistic, and how many samples it has."""
         if self.baseline is None:
             return None
-        span = f"({self._enclosable})[{format_duration(self.baseline.window)}:{format_duration(self.baseline.step)}]"
+        span = f"{enclosed(self.expr)}[{format_duration(self.baseline.window)}:{format_duration(self.baseline.step)}]"
         return _OVER_TIME[self.baseline.statistic].format(span), f"count_over_time({span})"
 
     def questions(self) -> Iterator[str]:
@@ -196,3 +233,5 @@ class Signal:
             yield self.needs.expr
         if self.max_age is not None:
             yield self.age_query
+        if self.control:
+            yield self.control

@@ -87,8 +87,33 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorBudget:
+    """At most so many evaluations in a row with a failed query; one more, and `then` follows: a rollback, a hold or an alert alone."""
+
+    at_most: int
+    then: ActionKind
+
+    def __str__(self) -> str:
+        return f"{self.then} after more than {self.at_most} failed evaluations in a row"
+
+
+@dataclass(frozen=True, slots=True)
+class NoDataBudget:
+    """When there has been no data for so long, `then` follows: a rollback, a hold or an alert alone."""
+
+    for_: timedelta
+    then: ActionKind
+
+    def __str__(self) -> str:
+        return f"{self.then} after {format_duration(self.for_)} without data"
+
+
+@dataclass(frozen=True, slots=True)
 class Trigger:
-    """Condition, `for`, action. Named by `alert`, as in Prometheus. `stages` are the names of those it is armed at."""
+    """Condition, `for`, action. Named by `alert`, as in Prometheus. `stages` are the names of those it is armed at.
+
+    `errors` and `no_data`: for how long it may go without sight (see `judge.budgets`); None: for ever.
+    """
 
     name: str
     test: TriggerKind
@@ -101,6 +126,8 @@ class Trigger:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     escalate_after: timedelta | None = None
+    errors: ErrorBudget | None = None
+    no_data: NoDataBudget | None = None
 
     @property
     def severity(self) -> str:
@@ -163,7 +190,7 @@ class Rollout:
     def relative_signals(self) -> Iterator[Signal]:
         """The signals whose baseline something is held against, each once."""
         tested = [*(gate.signal for gate in self.gates), *(signal for trigger in self.triggers for signal in trigger.test.signals())]
-        yield from {signal.name: signal for signal in tested if signal.relative}.values()
+        yield from {signal.name: signal for signal in tested if signal.over_baseline}.values()
 
     def roles(self) -> frozenset[str]:
         """Every role that the rollout speaks of."""

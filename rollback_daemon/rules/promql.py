@@ -7,6 +7,7 @@ is relied on. Lives here: parsing. Must not live here: asking a server.
 import math
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,7 @@ _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 _RANGE = re.compile(r"\[\s*((?:[0-9]+(?:ms|[smhdwy]))+)\s*(?:\]|:)")
 _COMMENT = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)|#[^\n]*""")  # a text, which is kept, or a comment
 _FILTERS = {"and", "unless"}  # operators whose empty result may mean "clear"
+_TO_ONE = {"sum", "avg", "min", "max", "count", "group", "stddev", "stdvar", "quantile"}  # of each group one value; the others keep series
 _LONGEST = 10_000  # characters; the parser and what walks its tree are recursive
 _MOST_PARENTHESES = 200
 _SIGNS = re.compile(r"([-+]\s*){20}")
@@ -75,9 +77,45 @@ def is_scalar(expr: str) -> bool:
     return False
 
 
+def is_single(expr: str) -> bool:
+    """Whether the expression is a vector of one value without labels at most, so that `scalar(expr)` is that value."""
+    tree = parse(expr)
+    if isinstance(tree, pp.AggregateExpr):
+        return tree.modifier is None and str(tree.op) in _TO_ONE
+    return isinstance(tree, pp.Call) and tree.func.name == "vector"
+
+
 def is_selector(expr: str) -> bool:
     """Whether the expression only selects series, so that `timestamp(expr)` tells the age of its samples."""
     return isinstance(parse(expr), pp.VectorSelector)
+
+
+def takes_a_range(expr: str) -> bool:
+    """Whether the expression is a selector that a range can be put behind: no modifier, no comment, no parentheses."""
+    try:
+        return "#" not in expr and isinstance(pp.parse(f"{expr}[1m]"), pp.MatrixSelector)
+    except ValueError:
+        return False
+
+
+def metric_of(expr: str) -> str:
+    """The name of the metric that a plain selector selects; empty for anything else."""
+    tree = parse(expr)
+    return str(tree.name or "") if isinstance(tree, pp.VectorSelector) else ""
+
+
+def fixed_labels(expr: str) -> tuple[tuple[str, str], ...]:
+    """The labels that `absent(expr)` gives, sorted: those that a plain selector fixes with `=`, unless a later matcher is about the same label."""
+    tree = parse(expr)
+    fixed: dict[str, str] = {}
+    seen: set[str] = set()
+    for one in tree.matchers.matchers if isinstance(tree, pp.VectorSelector) else ():
+        if one.op == pp.MatchOp.Equal and one.name not in seen:
+            seen.add(one.name)
+            fixed[one.name] = one.value
+        else:
+            fixed.pop(one.name, None)
+    return tuple(sorted((name, value) for name, value in fixed.items() if value and name != "__name__"))
 
 
 def split(expr: str) -> Split | None:
@@ -155,6 +193,26 @@ def rate_windows(expr: str) -> list[str]:
 
     pp.walk(parse(expr), pre_visit=visit)
     return list(dict.fromkeys(found))
+
+
+def reach(expr: str) -> timedelta:
+    """How far back the data go that one value rests on: the widest range, with the ranges of subqueries around it. 0 where there is none."""
+    widest, around = timedelta(), [timedelta()]
+
+    def enter(node: Any) -> bool:
+        nonlocal widest
+        if isinstance(node, (pp.MatrixSelector, pp.SubqueryExpr)):
+            around.append(around[-1] + (node.range or timedelta()))
+            widest = max(widest, around[-1])
+        return True
+
+    def leave(node: Any) -> bool:
+        if isinstance(node, (pp.MatrixSelector, pp.SubqueryExpr)):
+            around.pop()
+        return True
+
+    pp.walk(parse(expr), pre_visit=enter, post_visit=leave)
+    return widest
 
 
 def _bare(tree: Any) -> Any:

@@ -17,6 +17,8 @@ from rollback_daemon.signals.observation import Failed, Labels, NoData, Observat
 Observations = Mapping[str, Observation]
 """The answer to each query of one cycle."""
 
+_NOT_CAPTURED = NoData("none was captured")
+
 Memory = Mapping[str, Any]
 """What a trigger kind remembers from one cycle to the next: plain JSON values, empty at first."""
 
@@ -33,6 +35,7 @@ class Health(StrEnum):
     """Whether there was something to judge at all; an outage changes this and never a phase."""
 
     OK = "ok"
+    COLLECTING = "collecting"  # all is seen, and it is not enough yet, as is to be expected: no blindness, but a promotion waits
     NO_DATA = "no_data"
     ERROR = "error"
 
@@ -48,7 +51,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The readings of one question. Where health is not OK, `why` says what was missing; readings there are all unknown or absent."""
+    """The readings of one question. Where health is not OK, `why` says what was missing; a series that could be told all the same has its reading."""
 
     series: Mapping[Labels, Reading] = field(default_factory=dict)
     health: Health = Health.OK
@@ -75,8 +78,15 @@ class TriggerKind(Protocol):
     def expr(self) -> str:
         """The query, for people; empty where there is no single one."""
 
+    @property
+    def alert_expr(self) -> str:
+        """What an alerting rule of Prometheus would have as its `expr`; empty where no expression says the same."""
+
     def signals(self) -> Iterator[Signal]:
         """Every signal that it reads."""
+
+    def plotted(self) -> Iterator[tuple[Signal, Condition | None]]:
+        """The signals that show afterwards why it fired, each with what is too much of that very value, where it is known."""
 
     def questions(self) -> Iterator[str]:
         """Every query or endpoint whose answer it needs."""
@@ -86,7 +96,7 @@ class TriggerKind(Protocol):
 
 
 def look(signal: Signal, observations: Observations, now: datetime) -> Observation:
-    """The signal's observation once its own demands (enough traffic, samples young enough, a baseline to be held against) have been laid on it."""
+    """The signal's observation once its own demands (enough traffic, samples young enough, what it is held against) have been laid on it."""
     if signal.endpoints:
         return demands.together((url, observations.get(url, demands.NOT_ASKED)) for url in signal.endpoints)
     seen = observations.get(signal.expr, demands.NOT_ASKED)
@@ -95,7 +105,8 @@ def look(signal: Signal, observations: Observations, now: datetime) -> Observati
     if isinstance(seen, Value) and signal.needs is not None:
         seen = demands.enough(seen, observations.get(signal.needs.expr, demands.NOT_ASKED), signal.needs.at_least)
     if isinstance(seen, Value) and signal.relative is not None:
-        seen = demands.held_against(seen, observations.get(signal.baseline_key, NoData("none was captured")), signal.relative)
+        base = observations.get(signal.control, demands.NOT_ASKED) if signal.control else observations.get(signal.baseline_key, _NOT_CAPTURED)
+        seen = demands.held_against(seen, base, signal.relative, signal.against)
     return seen
 
 

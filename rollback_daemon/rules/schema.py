@@ -3,19 +3,25 @@
 The JSON Schema that `rollbackd schema` prints is made from these classes.
 """
 
+import functools
+import operator
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model
 
+from rollback_daemon.documents.complaints import closest
 from rollback_daemon.flags.store import FlagValue, Scalar
 from rollback_daemon.flags.stores import STORES
+from rollback_daemon.rules.kinds import Kind
 from rollback_daemon.rules.model import Action, ActionKind
 from rollback_daemon.rules.schema_actions import ActionPart
 from rollback_daemon.rules.schema_aftercare import FollowUpPart, HookPart, LevelPart, MaxRollbacksPart, ResumePart, VerifyPart, WayPart
+from rollback_daemon.rules.schema_budgets import ErrorsPart, NoData, NoDataPart
 from rollback_daemon.rules.schema_duties import OnDriftPart, PreflightPart, RehearsalPart, RequiresPart, ScorecardPart
-from rollback_daemon.rules.schema_measures import Expr, GatePart, Limits, Range, RelativeTo, SignalPart
-from rollback_daemon.schema import CommandPart, Duration, Interval, LabelName, Limit, Name, Part, Share, Text
+from rollback_daemon.rules.schema_measures import Expr, GatePart, Limits, RelativeTo, SignalPart
+from rollback_daemon.rules.triggers import KEYED
+from rollback_daemon.schema import CommandPart, Duration, Interval, LabelName, Name, Part, Share, Text
 
 Promote = Literal["manual", "automatic"]
 
@@ -54,6 +60,7 @@ class _Alert(Part):
     severity: Text | None = None
     stages: list[str] | None = Field(default=None, min_length=1)
     dry_run: bool = False
+    errors: ErrorsPart | None = None
     labels: dict[LabelName, str | None] = {}
     annotations: dict[LabelName, str] = {}
 
@@ -65,41 +72,48 @@ class ThresholdPart(_Alert, Limits):
     signal: str | None = None
     expr: Expr | None = None
     relative_to: RelativeTo | None = None
-    no_data: Literal["hold", "breach", "ignore", "drop"] | None = None
+    no_data: NoData | None = None
 
 
-class ViolationsOf(Part):
-    """What is counted, and how many make a breach: `more_than` or `at_least`."""
+class KeyedPart(_Alert):
+    """A trigger of a kind with a key of its own, which knows itself what lack of data counts as."""
 
-    of: Literal["gates"] | None = None
-    signal: str | None = None
-    above: Limit = None
-    below: Limit = None
-    at_most: Limit = None
-    outside: Range | None = None
-    within: Range | None = None
-    more_than: int | None = Field(default=None, ge=0)
-    at_least: int | None = Field(default=None, ge=1)
-    out_of: int | None = Field(default=None, ge=1, le=10_000)
-    every: Interval | None = None
+    no_data: NoDataPart | None = None
 
 
-class ViolationsPart(_Alert):
-    """Several violations, in a row or N out of M."""
+_WITHOUT_KIND = {field.alias or name for name, field in ThresholdPart.model_fields.items()}
 
-    model_config = ConfigDict(title="violations trigger")
-    violations: ViolationsOf
+
+def _keyed(name: str, kind: Kind) -> Any:
+    """What is written of a kind with a key of its own: that key beside those of every trigger."""
+    form: dict[str, Any] = {name: (kind.form, ...)}
+    part = create_model(
+        f"{name.title().replace('_', '')}Part", __base__=KeyedPart, __cls_kwargs__={"title": _tag(name)}, __doc__=kind.test.__doc__, **form
+    )
+    return Annotated[part, Tag(_tag(name))]
+
+
+def _tag(kind: str) -> str:
+    return f"{kind} trigger"
 
 
 def _kind(value: Any) -> str:
     """The kind is told by its own key before anything is validated, so that one misspelt key gives one error."""
-    return "violations trigger" if isinstance(value, dict) and "violations" in value else "threshold trigger"
+    keys = {*value} if isinstance(value, dict) else set()
+    known = next((key for key in KEYED if key in keys), None)
+    if known is None and not keys & {"signal", "expr"}:  # the key itself may be misspelt
+        meant = (closest(str(key), [*_WITHOUT_KIND, *KEYED]) for key in keys - _WITHOUT_KIND)
+        known = next((key for key in meant if key in KEYED), None)
+    return _tag(known or "threshold")
 
 
-TriggerPart = Annotated[
-    Annotated[ThresholdPart, Tag("threshold trigger")] | Annotated[ViolationsPart, Tag("violations trigger")],
-    Discriminator(_kind),
-]
+if TYPE_CHECKING:
+    TriggerPart = ThresholdPart | KeyedPart  # which one of the latter it is, the registry knows
+else:
+    TriggerPart = Annotated[
+        functools.reduce(operator.or_, [Annotated[ThresholdPart, Tag(_tag("threshold"))], *(_keyed(*one) for one in KEYED.items())]),
+        Discriminator(_kind),
+    ]
 
 
 class FlagsPart(Part):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from rollback_daemon.rules import promql
 from rollback_daemon.schema import Duration, Interval, Limit, Name, Part, Proportion, Url
@@ -40,7 +40,30 @@ Triggers = Annotated[
     BeforeValidator(_triggers),
     WithJsonSchema({"anyOf": [{"enum": ["all", "rollback"]}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]
-RelativeTo = Literal["baseline"]
+
+
+_BASELINE, _CONTROL = "against the baseline", "against a control"
+
+
+class ControlPart(Part):
+    """What a signal is held against, measured now: the old version beside the new one, for instance."""
+
+    model_config = ConfigDict(title=_CONTROL)
+    control: Expr
+
+
+def _relative_to(value: Any) -> Any:
+    if value == "baseline" or isinstance(value, (dict, ControlPart)):
+        return value
+    raise ValueError(f'must be "baseline", not "{value}"' if isinstance(value, str) else 'must be "baseline" or {control: EXPR}')
+
+
+RelativeTo = Annotated[
+    Annotated[Literal["baseline"], Tag(_BASELINE)] | Annotated[ControlPart, Tag(_CONTROL)],
+    Discriminator(lambda value: _BASELINE if isinstance(value, str) else _CONTROL),
+    BeforeValidator(_relative_to),
+]
+"""What a limit is held against. The two forms are told apart before they are validated, so that a mistake in one is one mistake."""
 
 
 class Limits(Part):

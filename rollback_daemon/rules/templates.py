@@ -1,8 +1,8 @@
 """Prometheus' templates in labels and annotations, the part of them that alerting rules commonly use.
 
 `{{ $value }}`, `{{ .Value }}`, `{{ $labels.NAME }}` and `{{ .Labels.NAME }}`, alone or through `humanize`, `humanize1024`, `humanizePercentage`,
-`humanizeDuration` and `printf` (%f %.2f %g %e %v %s %d %%), in both of Go's ways: `{{ $value | humanize }}` and `{{ humanize $value }}`. They give
-what Prometheus gives, letter by letter. Everything else stays as it is written, and `unknown` names it.
+`humanizeDuration` and `printf` (%f %.2f %0.2f %g %e %v %s %d %%), in both of Go's ways: `{{ $value | humanize }}` and `{{ humanize $value }}`. They
+give what Prometheus gives, letter by letter. Everything else stays as it is written, and `unknown` names it.
 
 Lives here: text to text. Must not live here: where labels and values come from.
 """
@@ -19,7 +19,7 @@ NO_VALUE = "no value"
 _ACTION = re.compile(r"\{\{(.*?)\}\}|\{\{.*", re.DOTALL)
 _TOKEN = re.compile(r"""\s*(?:(?P<string>"(?:[^"\\\n])*"|`[^`]*`)|(?P<name>[$.]?[A-Za-z_][\w.]*)|(?P<pipe>\|))""")
 _LABEL = re.compile(r"(?:\$labels|\.Labels)\.([A-Za-z_]\w*)")
-_VERB = re.compile(r"%(?:(?P<precise>(?:\.\d*)?[fge])|(?P<plain>[vsd%]))")
+_VERB = re.compile(r"%(?:(?P<precise>0?(?:\.\d*)?[fge])|(?P<plain>[vsd%]))")
 
 _Argument = float | str
 
@@ -188,14 +188,15 @@ def _misfit(verb: str, argument: _Argument) -> str:
     """How Go shows that a verb does not suit its argument; a precision cuts a text there, too."""
     if not isinstance(argument, str):
         return f"%!{verb[-1]}(float64={_general(argument)})"
-    cut = argument[: int(verb[2:-1] or "0")] if verb.startswith("%.") else argument
+    precision = verb[1:-1].lstrip("0")
+    cut = argument[: int(precision[1:] or "0")] if precision else argument
     return f"%!{verb[-1]}(string={cut})"
 
 
 def _float(verb: str, value: float) -> str:
     if not math.isfinite(value):
         return _special(value)
-    return _general(value) if verb == "%g" else verb % value
+    return _general(value) if verb in {"%g", "%0g"} else verb % value
 
 
 def _special(value: float) -> str:

@@ -88,13 +88,13 @@ class Prometheus:
         self, query: str, start: datetime, end: datetime, step: timedelta, within: timedelta | None = None
     ) -> Mapping[Labels, Sequence[tuple[float, float]]] | Failed:
         """The points (Unix seconds, value) of each series from `start` to `end`, one every `step`; NaN is left out. Takes no longer than `ask`."""
-        span = {"start": f"{start.timestamp():.3f}", "end": f"{end.timestamp():.3f}"}  # the client's own are whole seconds
+        return self._beside(lambda left: read_range(self._ranged(query, start, end, step, left)), within)
 
-        def ask(left: float) -> Mapping[Labels, Sequence[tuple[float, float]]]:
-            params = {**span, "timeout": f"{max(1, round(left * 1000))}ms"}
-            return read_range(self._client.custom_query_range(query, start, end, f"{step.total_seconds():.3f}", params=params, timeout=left))
-
-        return self._beside(ask, within)
+    def range(
+        self, query: str, start: datetime, end: datetime, step: timedelta, within: timedelta | None = None
+    ) -> Sequence[Mapping[str, Any]] | Failed:
+        """The result of a range query as the API gives it: for each series `metric` and its `values`. Takes no longer than `ask`."""
+        return self._beside(lambda left: self._ranged(query, start, end, step, left), within)
 
     def close(self) -> None:
         """Let go of threads and connections; questions still under way are given up."""
@@ -124,6 +124,11 @@ class Prometheus:
             return read(result, self._last.warnings())
 
         return self._bounded(ask, until)
+
+    def _ranged(self, query: str, start: datetime, end: datetime, step: timedelta, left: float) -> Sequence[Mapping[str, Any]]:
+        span = {"start": f"{start.timestamp():.3f}", "end": f"{end.timestamp():.3f}"}  # the client's own are whole seconds
+        params = {**span, "timeout": f"{max(1, round(left * 1000))}ms"}
+        return list(self._client.custom_query_range(query, start, end, f"{step.total_seconds():.3f}", params=params, timeout=left))
 
     def _rules(self, left: float) -> tuple[AlertingRule, ...] | Failed:
         answer = self._session.get(f"{self._base}/api/v1/rules", params={"type": "alert"}, timeout=left)

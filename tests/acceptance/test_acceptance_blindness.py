@@ -172,3 +172,26 @@ def test_what_prometheus_saw_before_it_was_stopped_is_not_taken_for_now(
         assert stand.metric("signal_value", signal="pass_rate") == 0.993
         assert (stand.get()["phase"], stand.flags_now) == ("soaking", CANARY)
         assert stand.history("intended", kind="rollback") == []
+
+
+def test_a_rule_may_say_what_follows_when_sight_does_not_come_back(
+    start: Callable[..., Stand], prometheus: PrometheusServer, genesis: Genesis
+) -> None:
+    """More than four failed evaluations in a row hold it; two minutes without data take it back."""
+    budgets = "errors: {at_most: 4, then: hold}, no_data: {for: 2s, then: rollback}"
+    with Proxy(prometheus.url) as proxy:
+        stand = start(proxy.url, flags=CANARY, changes={"alert: ErrorRateHigh,": f"alert: ErrorRateHigh, {budgets},"})
+        proxy.fault = Fault.HTTP_500
+        stand.wait_for_phase("held")
+        assert stand.get()["why"].startswith("ErrorRateHigh: 5 failed evaluations in a row (at most 4): ")
+        told = stand.wait_for_alert("RolloutBudgetSpent")
+        assert {"trigger": "ErrorRateHigh", "budget": "errors", "stage": "canary"}.items() <= told["labels"].items()
+        proxy.fault = Fault.NONE
+        stand.wait_for_sight()
+        assert stand.flags_now == CANARY
+        with series_gone(prometheus, genesis):
+            stand.wait_for_phase("rolled_back")
+        [intent] = stand.history("intended", kind="rollback")
+        assert (intent["code"], intent["to"], intent["triggers"]) == ("no_data", "baseline", ["ErrorRateHigh"])
+        assert intent["why"][0].startswith("ErrorRateHigh: no data for 2s (at most 2s): ")
+        assert stand.flags_now == BASELINE

@@ -13,7 +13,6 @@ from rollback_daemon.lab.servers import PrometheusServer
 from tests.acceptance.genesis import Genesis
 from tests.acceptance.stand import BASELINE, CANARY, ROLLOUT, Stand
 
-pytestmark = pytest.mark.oldest_and_newest
 FACTOR = 40
 
 
@@ -26,6 +25,7 @@ def canary(start: Callable[..., Stand]) -> Stand:
     return stand
 
 
+@pytest.mark.oldest_and_newest
 def test_a_test_pass_rate_below_95_percent_takes_the_flags_back_at_once(canary: Stand, genesis: Genesis) -> None:
     genesis.passes(0.949)  # 0:00
     canary.wait_for_phase("rolled_back")  # 0:15 at the latest
@@ -33,6 +33,7 @@ def test_a_test_pass_rate_below_95_percent_takes_the_flags_back_at_once(canary: 
     assert canary.alert("TestPassRateLow")["annotations"]["summary"] == "Test pass rate is 94.9%"
 
 
+@pytest.mark.oldest_and_newest
 def test_more_than_1_percent_of_errors_for_5_minutes_take_the_flags_back(canary: Stand, genesis: Genesis) -> None:
     genesis.fails(0.031)  # 0:00
     canary.wait_for_pending("ErrorRateHigh")
@@ -71,6 +72,7 @@ def test_nothing_happens_on_the_healthy_side_of_each_limit(canary: Stand, genesi
     assert canary.metric("breach_to_flags_seconds_count", rollout=ROLLOUT) == 0
 
 
+@pytest.mark.oldest_and_newest
 def test_a_p95_above_500_ms_for_5_minutes_takes_the_flags_back(canary: Stand, genesis: Genesis) -> None:
     genesis.latency = 0.7  # 0:00
     canary.wait_for_pending("LatencyHigh")  # 0:15: a few slow requests are enough for the p95

@@ -1,5 +1,6 @@
 """Which signals are kept of an incident, from when to when, and how they are put on record."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given
@@ -92,6 +93,14 @@ def test_what_is_held_against_a_baseline_is_kept_as_it_was_held() -> None:
         assert (made["points"], made["lines"]) == ([[1.0, value]], [2.0])
         [raw] = plotted(one, wanted(rules, one), {signal.expr: points}, {}, over)["signals"]
         assert (raw["points"], raw["lines"], raw["name"]) == ([[1.0, 6.0]], [], "load (its baseline is not known)")
+
+
+def test_what_is_held_against_a_control_is_asked_as_it_is_held() -> None:
+    signal = replace(relative("load", Relative.SHARE), control="old_load")
+    rules, one = rollout(gate("Load", signal, below=2)), incident("Errors")
+    [made] = wanted(rules, one)
+    [kept] = plotted(one, [made], {made.signal.expr: {(): [(1.0, 3.0)]}}, {"load": {(): 2.0}}, windows(rules, one, START))["signals"]
+    assert (kept["name"], kept["expr"], kept["points"]) == ("load / its control", "(load) / ((old_load) > 0)", [[1.0, 3.0]])
 
 
 def test_what_could_not_be_had_says_why() -> None:

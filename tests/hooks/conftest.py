@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from rollback_daemon.lab.remote_write import RECEIVER
 from rollback_daemon.lab.servers import PrometheusServer
 from rollback_daemon.lab.toolset import Toolset
-from tests.oracle.remote_write import RECEIVER
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from rollback_daemon.judge.transitions import diagram
 from rollback_daemon.rules.load import load
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ["README.md", "deploy/README.md"]
+DOCUMENTS = ["README.md", "deploy/README.md", "rules/TESTING.md", "rules/TRYING.md"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -74,6 +74,10 @@ def test_every_command_shown_is_one_that_the_command_line_understands(line: str,
     (tmp_path / "soak.json").write_text("{}")  # what the examples hand in
     arguments = shlex.split(line.removeprefix("$ "))
     assert arguments[0] == "rollbackd"
+    if arguments[1] == "backtest":  # needs no daemon, but a history; its options are understood before it looks for the file
+        done = rollbackd(*arguments[1:], cwd=tmp_path)
+        assert (done.returncode, "checkout.yml" in done.stderr) == (2, True), done.stderr
+        return
     more = [] if arguments[1] == "run" else ["--url", "http://127.0.0.1:9"]
     done = rollbackd(*arguments[1:], *more, cwd=tmp_path)
     assert done.returncode == (2 if arguments[1] == "run" else 3), done.stderr

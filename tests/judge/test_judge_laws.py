@@ -19,7 +19,7 @@ from rollback_daemon.judge.state import Happened, Judgement, Sight, Step
 from rollback_daemon.judge.transitions import Event, Kind
 from rollback_daemon.rules.duties import OnDrift, OnOther
 from rollback_daemon.rules.measures import Condition, OnNoData, Op
-from rollback_daemon.rules.model import Gate, Rollout, Trigger
+from rollback_daemon.rules.model import ActionKind, ErrorBudget, Gate, NoDataBudget, Rollout, Trigger
 from rollback_daemon.rules.reading import Observations, Verdict
 from rollback_daemon.rules.triggers import Threshold
 from rollback_daemon.signals.observation import Failed, Failure, Labels, NoData, Observation, Value
@@ -32,9 +32,29 @@ LIMITS = st.sampled_from([{"above": 1.0}, {"below": 1.0}, {"at_least": 1.0}, {"a
 STAGES = st.sets(st.sampled_from(list(LADDER)), min_size=1).map(lambda names: tuple(sorted(names)))
 ACTIONS = st.sampled_from(["rollback", "rollback", "rollback to baseline", "rollback to canary", "rollback to half", "hold", "alert"])
 
+THEN = st.sampled_from([ActionKind.HOLD, ActionKind.ROLLBACK, ActionKind.ALERT])
+BUDGETS = st.fixed_dictionaries(
+    {
+        "errors": st.none() | st.builds(ErrorBudget, st.integers(0, 2), THEN),
+        "no_data": st.none() | st.builds(NoDataBudget, st.sampled_from([timedelta(seconds=1), INTERVAL, 2 * INTERVAL]), THEN),
+    }
+)
+
 thresholds = st.builds(
-    lambda number, on, windows, action, stages, dry_run, no_data, limits: trigger(
-        f"T{number}", on, for_=windows[0], keep=windows[1], delay=windows[2], action=action, stages=stages, dry_run=dry_run, no_data=no_data, **limits
+    lambda number, on, windows, action, stages, dry_run, no_data, limits, budgets: replace(
+        trigger(
+            f"T{number}",
+            on,
+            for_=windows[0],
+            keep=windows[1],
+            delay=windows[2],
+            action=action,
+            stages=stages,
+            dry_run=dry_run,
+            no_data=no_data,
+            **limits,
+        ),
+        **budgets,
     ),
     st.integers(0, 99),
     st.sampled_from(SIGNALS),
@@ -44,6 +64,7 @@ thresholds = st.builds(
     st.sampled_from([False, False, False, True]),
     st.sampled_from(list(OnNoData)),
     LIMITS,
+    BUDGETS,
 )
 counters = st.builds(
     lambda needed, out_of, every: counting("Counted", Condition(Op.AT_LEAST, needed), condition(above=1), out_of=out_of, every=every),
@@ -268,7 +289,7 @@ def assert_all_seen(guarded: Rollout, stage: str, observations: Observations, ju
 
 @LAW
 @given(rollouts, st.sampled_from(list(LADDER)), moves)
-def test_only_a_breach_that_is_seen_now_takes_anything_back(guarded: Rollout, at: str, moves: list[Move]) -> None:
+def test_only_a_breach_that_is_seen_now_or_a_budget_that_is_spent_takes_anything_back(guarded: Rollout, at: str, moves: list[Move]) -> None:
     played = chronicle(guarded, at, moves)
     for _, step in played.told:
         known = {one.trigger.name: one for one in step.judgement.triggers}
@@ -276,7 +297,8 @@ def test_only_a_breach_that_is_seen_now_takes_anything_back(guarded: Rollout, at
             for name in body.get("triggers", []):
                 assessment = known[name].assessment
                 breached = any(reading.verdict is Verdict.BREACHED for reading in assessment.series.values())
-                assert breached or (assessment.no_data is OnNoData.BREACH and assessment.health != "error")
+                spent = [one for one in known[name].state.spending.spent.values() if one == step.judgement.at]
+                assert breached or spent or (assessment.no_data is OnNoData.BREACH and assessment.health != "error")
 
 
 @LAW

@@ -137,7 +137,7 @@ def test_a_way_that_is_gone_from_the_rule_file_does_not_hide_the_next() -> None:
         at="half",
     )
     world.edit(replace(world.rollout, aftercare=Aftercare(verify=(SMOKE,), ways=(Way(), REINSTALL))))
-    world.check(Outcome.FAIL, START + timedelta(seconds=18))
+    world.end_step(Outcome.FAIL, START + timedelta(seconds=18))
     world.evaluate({"errors": Value({(): 0.0}), "load": Value({(): 1.0})}, START + timedelta(seconds=30))
     assert kinds(world) == ["flags", "backup", "command"]
 

@@ -136,7 +136,7 @@ class Performance:
 
     def do(self, what: str, now: datetime) -> None:
         word, _, rest = what.partition(" ")
-        deeds: dict[str, Callable[[str, datetime], None]] = {
+        deeds: dict[str, Callable[[str, datetime], object]] = {
             "flags": self.set_flags,
             "stop": self.stop,
             "start": self.start,
@@ -189,7 +189,7 @@ class Performance:
 
     def end_step(self, how: str, now: datetime) -> None:
         """A step of a verification has ended: `step pass`, `step fail`, `step unknown`."""
-        self.glanced += self.world.check(Outcome(how), now)
+        self.glanced += self.world.end_step(Outcome(how), now)
         if not self.slow and self.world.position.open:
             self.world.finish(now)
 

@@ -13,22 +13,19 @@ from pydantic import TypeAdapter
 
 from rollback_daemon.durations import parse_duration
 from rollback_daemon.flags.store import FlagValue
-from rollback_daemon.judge import machine, recovery
-from rollback_daemon.judge.act import intended
-from rollback_daemon.judge.aftermath import identity
+from rollback_daemon.judge import machine
 from rollback_daemon.judge.dossier import Dossier
 from rollback_daemon.judge.position import Position
-from rollback_daemon.judge.reasons import Code, Outcome
-from rollback_daemon.judge.standing import all_checks
-from rollback_daemon.judge.state import Happened, Judgement, Sight, State, Step
-from rollback_daemon.judge.transitions import Event, Kind
+from rollback_daemon.judge.reasons import Outcome
+from rollback_daemon.judge.state import Happened, State, Step
+from rollback_daemon.judge.transitions import Event
+from rollback_daemon.replay import Replay
 from rollback_daemon.rules.aftercare import Aftercare
 from rollback_daemon.rules.duties import Approvals, OnDrift, OnLower, OnRaise, Rehearsing, Requires, Scoring
 from rollback_daemon.rules.measures import Baseline, Condition, OnNoData, Op, Relative, Signal
 from rollback_daemon.rules.model import BASELINE, Action, ActionKind, FlagSettings, Gate, Rollout, Stage, Trigger
 from rollback_daemon.rules.reading import Observations
 from rollback_daemon.rules.triggers import Check, Threshold, Violations
-from rollback_daemon.transitions.plan import disturbed, plan
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LADDER = {BASELINE: 0.0, "canary": 0.1, "half": 0.5, "full": 1.0}
@@ -207,108 +204,26 @@ def flags_called(rollout: Rollout, name: str) -> dict[str, FlagValue] | str:
 
 
 @dataclass(slots=True)
-class World:
-    """One rollout, from its first sight on. `flags` is what can be read: values, or the sentence that says why not.
+class World(Replay):
+    """The replay with a journal of JSON: what cannot be written or read back fails at once. Nothing ends unless it is told to."""
 
-    `trace` is what the store knows of its last change.
-    """
-
-    rollout: Rollout
-    flags: Mapping[str, FlagValue] | str
-    state: State = field(default_factory=State)
     journal: list[tuple[str, str, datetime]] = field(default_factory=list)
-    judgement: Judgement | None = None
     last: Step | None = None
-    trace: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def position(self) -> Position:
-        assert self.state.position is not None, "its flags have never been read"
-        return self.state.position
-
-    @property
-    def ladder(self) -> Rollout:
-        """The ladder with what is degraded."""
-        return machine.ladder(self.rollout, self.state)
 
     def evaluate(self, observations: Observations, now: datetime) -> Step:
         """One cycle of the judge."""
-        return self._take(machine.step(self.rollout, self.state, Sight(observations, self.flags, self.trace), now), now)
+        return self.judge(observations, now)
 
-    def glance(self, now: datetime) -> Step:
-        """A look at the flags alone, between two evaluations."""
-        assert self.judgement is not None, "nothing has been evaluated"
-        return self._take(machine.glance(self.rollout, self.state, self.judgement, Sight({}, self.flags, self.trace), now), now)
+    def recorded(self, happened: Happened, now: datetime) -> None:
+        self.journal.append((str(happened.event), json.dumps(happened.body), now))
 
     def _take(self, step: Step, now: datetime) -> Step:
-        self.last, self.state, self.judgement = step, step.state, step.judgement
-        for one in step.happened:
-            self._put_on_record(one, now)
-        return step
+        self.last = step
+        return Replay._take(self, step, now)
 
-    def happen(self, event: Event, now: datetime, **body: object) -> None:
-        """Something from outside the judge: a request, or news of the transition under way. What blocks a promotion is told anew after it."""
-        happened = Happened(event, body)
-        self.state = machine.apply(self.state, happened, now)
-        self._put_on_record(happened, now)
-        if self.judgement and self.state.position:
-            checks = all_checks(self.ladder, self.state, self.position, self.judgement.seen, max(now, self.judgement.at))
-            self.judgement = replace(self.judgement, checks=checks)
-
-    def accept(self, happened: Happened, now: datetime) -> None:
-        """A request that was granted."""
-        self.happen(happened.event, now, **happened.body)
-
-    def edit(self, rollout: Rollout) -> None:
-        """Another version of the rule file holds from now on."""
-        self.rollout, self.judgement = rollout, None
-        self.state = replace(self.state, prospects={})
-
-    def write(self, now: datetime) -> None:
-        """The flag store does what is intended. As the real one, it never raises flags for a rollback, and gives up a promotion that is disturbed."""
-        opened = self.position.open
-        assert opened is not None, "nothing is intended"
-        before = {} if isinstance(self.flags, str) else self.flags
-        if opened.kind is Kind.PROMOTE and disturbed(self.ladder, opened, before, written=opened.applied):
-            self.take_back(now)
-            return self.write(now)
-        self.flags = {**before, **plan(self.ladder, opened, before).changes}
-        return self.happen(Event.APPLIED, now, id=opened.id, kind=opened.kind)
-
-    def take_back(self, now: datetime) -> None:
-        """A promotion that could not be completed."""
-        opened = self.position.open
-        assert opened is not None
-        assert opened.kind is Kind.PROMOTE
-        origin = self.ladder.stage(opened.origin)
-        assert origin is not None
-        why = [f"the promotion to {opened.target} could not be completed"]
-        self.accept(intended(self.ladder, self.position, Kind.ROLLBACK, origin, why, "rollbackd", now, {"code": Code.PROMOTION_FAILED}), now)
-
-    def finish(self, now: datetime) -> None:
-        """What was intended is written and read back."""
-        self.write(now)
-        opened = self.position.open
-        assert opened is not None
-        assert not isinstance(self.flags, str)
-        reached = plan(self.ladder, opened, self.flags).stage
-        care = self.rollout.aftercare
-        owed = (
-            {"verify": True, "steps": identity(care.proofs(reached.name))}
-            if opened.kind is Kind.ROLLBACK and care.verified and opened.code != Code.REHEARSAL
-            else {}
-        )
-        self.happen(Event.DONE, now, **{"id": opened.id, "kind": opened.kind, "from": opened.origin, "to": reached.name, **owed})
-
-    def check(self, outcome: Outcome, now: datetime) -> list[Happened]:
-        """A step of a verification that is not the judge's has ended so; the next way back follows at once, where nobody was given time."""
-        ended = list(recovery.checked(self.ladder, self.position, self.state.aftermath, "smoke", outcome, error="", output="", seconds=0))
-        for one in ended:
-            self.accept(one, now)
-        further = list(recovery.further(self.ladder, self.state, now))
-        for one in further:
-            self.accept(one, now)
-        return [*ended, *further]
+    def end_step(self, outcome: Outcome, now: datetime) -> list[Happened]:
+        """A step of a verification that is not the judge's has ended so."""
+        return self.check("smoke", outcome, now)
 
     def forget(self) -> None:
         """What a restart does to the judge: its memory goes through JSON, what the journal tells is folded from it, the rest is lost."""
@@ -331,9 +246,6 @@ class World:
     def dossier(self) -> Dossier:
         """The dossier as the journal tells it."""
         return self.told().dossier
-
-    def _put_on_record(self, happened: Happened, now: datetime) -> None:
-        self.journal.append((str(happened.event), json.dumps(happened.body), now))
 
 
 def intents(world: World) -> list[str]:

@@ -135,7 +135,7 @@ def test_a_paused_server_can_be_stopped(tmp_path: Path) -> None:
         assert not server.running
 
 
-@pytest.mark.every_prometheus
+@pytest.mark.oldest_and_newest
 def test_a_real_prometheus_scrapes_what_the_test_sets(prometheus: PrometheusServer, exporter: MetricsExporter, toolset: Toolset) -> None:
     exporter.set("genesis_error_rate", 0.031)
     assert prometheus.wait_for("genesis_error_rate > 0.01")[0][1] == 0.031
@@ -143,7 +143,7 @@ def test_a_real_prometheus_scrapes_what_the_test_sets(prometheus: PrometheusServ
     assert toolset.version in requests.get(f"{prometheus.url}/api/v1/status/buildinfo", timeout=5).json()["data"]["version"]
 
 
-@pytest.mark.every_prometheus
+@pytest.mark.oldest_and_newest
 def test_a_prometheus_that_was_stopped_still_knows_what_it_saw(prometheus: PrometheusServer, exporter: MetricsExporter) -> None:
     exporter.set("before", 1)
     prometheus.wait_for("before")
@@ -154,7 +154,7 @@ def test_a_prometheus_that_was_stopped_still_knows_what_it_saw(prometheus: Prome
     assert prometheus.query("count(last_over_time(before[5m]))") == [({}, 1.0)]
 
 
-@pytest.mark.every_prometheus
+@pytest.mark.oldest_and_newest
 def test_a_killed_prometheus_comes_back(prometheus: PrometheusServer) -> None:
     prometheus.wait_for("up == 1")
     prometheus.kill()
@@ -178,7 +178,7 @@ def test_prometheus_takes_new_rules_and_refuses_broken_ones(prometheus: Promethe
         prometheus.reload("groups: [{name: g, rules: [{record: answer, expr: '6 *'}]}]")
 
 
-@pytest.mark.every_prometheus
+@pytest.mark.oldest_and_newest
 def test_prometheus_hands_its_alerts_to_alertmanager(toolset: Toolset, alertmanager: AlertmanagerServer, tmp_path: Path) -> None:
     rules = "groups: [{name: g, rules: [{alert: Always, expr: vector(1), labels: {severity: critical}}]}]"
     with PrometheusServer(
@@ -194,7 +194,7 @@ def test_prometheus_hands_its_alerts_to_alertmanager(toolset: Toolset, alertmana
     assert alert["labels"] == {"alertname": "Always", "severity": "critical"}
 
 
-@pytest.mark.every_prometheus
+@pytest.mark.oldest_and_newest
 def test_alertmanager_comes_back_on_its_port(alertmanager: AlertmanagerServer) -> None:
     before = alertmanager.url
     alertmanager.stop()

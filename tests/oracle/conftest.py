@@ -1,5 +1,6 @@
 """A real Prometheus that takes histories as remote writes."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -8,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from rollback_daemon.http_client import HTTPClient
+from rollback_daemon.lab.remote_write import RECEIVER, Series, write
 from rollback_daemon.lab.servers import PrometheusServer
 from rollback_daemon.lab.toolset import Toolset
 from rollback_daemon.signals.prometheus import Prometheus
 from tests.oracle.histories import History
-from tests.oracle.referee import Slots
-from tests.oracle.remote_write import RECEIVER, Series, write
+from tests.oracle.referee import Slots, Tally
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +50,13 @@ def promtool(toolset: Toolset) -> Path:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("oracle")
+
+
+@pytest.fixture(scope="module")
+def tally(toolset: Toolset, request: pytest.FixtureRequest) -> Iterator[Tally]:
+    """Counts what is compared, and says so at the end."""
+    counted = Tally(toolset.version)
+    yield counted
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        sys.stderr.write(f"\n{counted}\n")

@@ -10,7 +10,7 @@ from datetime import timedelta
 from hypothesis import strategies as st
 
 from rollback_daemon.durations import format_duration
-from tests.oracle.remote_write import STALE, Sample, Series
+from rollback_daemon.lab.remote_write import STALE, Sample, Series
 
 LENGTH = timedelta(hours=2)
 _GAP = "gap"

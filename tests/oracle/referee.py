@@ -3,14 +3,14 @@
 import json
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rollback_daemon.durations import format_duration
-from rollback_daemon.judge import machine
-from rollback_daemon.judge.state import Sight, State
 from rollback_daemon.judge.trigger import TriggerPhase
+from rollback_daemon.lab.history import Fetcher, Grid, Walk
+from rollback_daemon.replay import Replay
 from rollback_daemon.rules.load import load
 from rollback_daemon.rules.model import Rollout, Trigger
 from rollback_daemon.rules.triggers import Threshold
@@ -42,12 +42,12 @@ def rollout_of(history: History, folder: Path) -> Rollout:
 
 def judged(rollout: Rollout, prometheus: Prometheus, start: datetime) -> list[Phases]:
     """What our judge says at each evaluation of the two hours."""
-    state, phases = State(), list[Phases]()
-    for number in range(LENGTH // rollout.interval + 1):
-        now = start + number * rollout.interval
-        step = machine.step(rollout, state, Sight(prometheus.ask(rollout.questions(), now), {"on": "yes"}), now)
-        state = step.state
-        phases.append({(one.trigger.name, active.labels): active.phase for one in step.judgement.triggers for active in one.state.active})
+    grid = Grid(start, rollout.interval, LENGTH // rollout.interval + 1)
+    replay, phases = Replay(rollout, {"on": "yes"}), list[Phases]()
+    for now, observations in Walk([rollout], Fetcher(prometheus)).through(grid):
+        replay.cycle(observations, now)
+        triggers = replay.judgement.triggers if replay.judgement else ()
+        phases.append({(one.trigger.name, active.labels): active.phase for one in triggers for active in one.state.active})
     return phases
 
 
@@ -102,3 +102,25 @@ class Slots:
         self._next += timedelta(hours=3)
         self._write(history, start)
         return start
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was compared with one Prometheus."""
+
+    version: str
+    cases: int = 0
+    rules: int = 0
+    evaluations: int = 0
+    fired: int = 0
+
+    def count(self, history: History, phases: Sequence[Phases]) -> None:
+        """One more case."""
+        self.cases += 1
+        self.rules += len(history.rules)
+        self.evaluations += len(history.rules) * len(phases)
+        self.fired += len({name for one in phases for (name, _), phase in one.items() if phase is TriggerPhase.FIRING})
+
+    def __str__(self) -> str:
+        compared = f"{self.cases} cases, {self.rules} rules of which {self.fired} fired, {self.evaluations} evaluations"
+        return f"compared with promtool of Prometheus {self.version}: {compared}"

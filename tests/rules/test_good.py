@@ -28,7 +28,7 @@ from rollback_daemon.rules.duties import (
 )
 from rollback_daemon.rules.load import DEFAULT_INTERVAL, load, load_all, undefined_roles
 from rollback_daemon.rules.measures import Baseline, Condition, Needs, OnNoData, Op, Relative, Signal, Statistic
-from rollback_daemon.rules.model import Action, ActionKind, Gate, Rollout, Trigger
+from rollback_daemon.rules.model import Action, ActionKind, ErrorBudget, Gate, NoDataBudget, Rollout, Trigger
 from rollback_daemon.rules.schema import RuleFile
 from rollback_daemon.rules.triggers import Check, Threshold, Violations
 
@@ -64,7 +64,7 @@ def threshold(rollout: Rollout, name: str) -> Threshold:
 
 
 def test_all_good_files_can_stand_beside_one_another() -> None:
-    assert [rollout.name for rollout in load_all(FILES)] == ["anchors", "least", "everything"]
+    assert len({rollout.name for rollout in load_all(FILES)}) == len(FILES)
     assert {rollout.flags.store for rollout in load_all(FILES)} == set(STORES)
 
 
@@ -339,3 +339,14 @@ def test_the_digest_changes_with_the_text(tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text(text, encoding="utf-8")
     (tmp_path / "b.yml").write_text(f"{text}# more\n", encoding="utf-8")
     assert load(tmp_path / "a.yml").digest == load(GOOD / "dotenv.yml").digest != load(tmp_path / "b.yml").digest
+
+
+def test_a_trigger_may_be_without_sight_for_so_long_and_says_what_follows() -> None:
+    budgets = load(GOOD / "budgets.yml")
+    held, ignored, always, counted, overruled = budgets.triggers
+    assert (held.errors, held.no_data) == (ErrorBudget(5, ActionKind.HOLD), NoDataBudget(10 * MINUTE, ActionKind.ROLLBACK))
+    assert (ignored.errors, ignored.no_data) == (None, NoDataBudget(HOUR, ActionKind.ALERT))
+    assert (always.errors, always.no_data) == (ErrorBudget(0, ActionKind.ROLLBACK), None)
+    assert counted.no_data == NoDataBudget(10 * MINUTE, ActionKind.HOLD)
+    counts_as = [threshold(budgets, one.name).signal.no_data for one in (held, ignored, overruled)]
+    assert counts_as == [OnNoData.HOLD, OnNoData.IGNORE, OnNoData.HOLD], "what no data counts as, and for how long there may be none, are told apart"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rollback_daemon.rules.measures import Condition, Needs, OnNoData, Op, Signal
 from rollback_daemon.rules.reading import Assessment, Health, Memory, Reading, Verdict, compare, look, worst
-from rollback_daemon.rules.triggers import KINDS, Check, Threshold, Violations
+from rollback_daemon.rules.triggers import Check, Threshold, Violations
 from rollback_daemon.signals.observation import Failed, Failure, Labels, NoData, Observation, Value
 
 NOW = datetime(2024, 1, 31, 12, tzinfo=UTC)
@@ -167,7 +167,6 @@ def test_a_threshold_remembers_nothing() -> None:
 
 
 def test_every_kind_has_words_for_people() -> None:
-    assert set(KINDS) == {"threshold", "violations"}
     threshold = Threshold(Signal("errors", "x"), ABOVE_1)
     assert (threshold.subject, threshold.limit, threshold.expr) == ("errors", "> 1", "x")
     assert Threshold(Signal("errors", "x"), None).limit == ""

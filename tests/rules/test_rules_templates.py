@@ -15,7 +15,7 @@ from rollback_daemon.rules.templates import render, unknown
 LABELS = {"instance": "web-1:8000", "share": "0.25", "odd": "50%"}
 OPERANDS = ["$value", ".Value", "$labels.instance", ".Labels.instance", "$labels.absent", "$labels.share"]
 FUNCTIONS = ["humanize", "humanize1024", "humanizePercentage", "humanizeDuration"]
-FORMATS = ["%f", "%.0f", "%.f", "%.2f", "%g", "%.3g", "%e", "%.1e", "%v", "%s", "%d", "%.2f%%", "a %v b", "%%%v"]
+FORMATS = ["%f", "%.0f", "%.f", "%.2f", "%0.0f", "%0.2f", "%g", "%.3g", "%e", "%.1e", "%v", "%s", "%d", "%.2f%%", "a %v b", "%%%v"]
 TEMPLATES = [
     *(f"{{{{ {operand} }}}}" for operand in OPERANDS),
     *(f"{{{{{operand}|{function}}}}}" for operand in ("$value", "$labels.share") for function in FUNCTIONS),

@@ -10,10 +10,10 @@ import pytest
 import requests
 
 from rollback_daemon.http_client import HTTPClient
+from rollback_daemon.lab.remote_write import RECEIVER, Series, write
 from rollback_daemon.lab.servers import PrometheusServer, free_port, wait_until
 from rollback_daemon.lab.toolset import Toolset
 from rollback_daemon.signals.prometheus import Prometheus
-from tests.oracle.remote_write import RECEIVER, Series, write
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 """The time at which `filled` has its samples."""

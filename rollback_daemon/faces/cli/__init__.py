@@ -6,7 +6,21 @@ Exit codes: 0 yes or done, 1 no or refused, 2 usage or configuration, 3 could no
 import typer
 
 from rollback_daemon import __version__
-from rollback_daemon.faces.cli import aftercare, before, changing, files, flags, incidents, reading, serve, voting
+from rollback_daemon.faces.cli import (
+    aftercare,
+    backtesting,
+    before,
+    changing,
+    files,
+    flags,
+    importing,
+    incidents,
+    reading,
+    serve,
+    simulating,
+    testing,
+    voting,
+)
 from rollback_daemon.faces.cli.client import with_login
 
 app = typer.Typer(
@@ -29,7 +43,7 @@ def _root(version: bool = typer.Option(False, "--version", callback=_version, is
     """Takes a feature-flag rollout back when Prometheus says it hurts."""
 
 
-for family in (serve, files, before, reading, changing, flags, voting, aftercare, incidents):
+for family in (serve, files, testing, backtesting, importing, before, reading, simulating, changing, flags, voting, aftercare, incidents):
     for verb in family.VERBS:
         app.command(verb.__name__)(with_login(verb))
 

@@ -163,7 +163,7 @@ def _refused(said: dict[str, Any], status: int) -> NoReturn:
         for reason in reasons:
             typer.echo(f"  {'?' if reason['unknown'] else '-'} {reason['sentence']}", err=True)
         raise typer.Exit(UNKNOWN if said.get("unknown") else NO)
-    fail(str(said.get("error") or said.get("detail") or f"HTTP {status}"), UNKNOWN if status >= 500 else USAGE if status in {404, 422} else NO)
+    fail(str(said.get("error") or said.get("detail") or f"HTTP {status}"), UNKNOWN if status >= 500 else USAGE if status in {400, 404, 422} else NO)
 
 
 def _short(error: BaseException) -> str:

@@ -1,8 +1,10 @@
 """Verbs about files, with no daemon running: `check` and `schema`."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
+from textwrap import indent
 from typing import Annotated, Any
 
 import typer
@@ -15,20 +17,28 @@ class Subject(StrEnum):
 
     RULES = "rules"
     CONFIG = "config"
+    TESTS = "tests"
 
 
-def schema(subject: Annotated[Subject, typer.Argument(help="Of a rule file, or of the daemon's configuration.")] = Subject.RULES) -> None:
+def schema(subject: Annotated[Subject, typer.Argument(help="Of a rule file, the daemon's configuration, or a test file.")] = Subject.RULES) -> None:
     """Print the JSON Schema of a file, for editors."""
+    from pydantic import BaseModel
+
     from rollback_daemon.config import Configuration
+    from rollback_daemon.lab.testing.schema import TestFile
     from rollback_daemon.rules.schema import RuleFile
 
-    made = (RuleFile if subject is Subject.RULES else Configuration).model_json_schema()
+    forms: dict[Subject, type[BaseModel]] = {Subject.RULES: RuleFile, Subject.CONFIG: Configuration, Subject.TESTS: TestFile}
+    made = forms[subject].model_json_schema()
     print_json({"$schema": "https://json-schema.org/draft/2020-12/schema", **made})
 
 
 def check(
-    paths: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Rule files, configurations (with their rule files), web configurations.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="FILES...", help="Rule files, test files, configurations (with their rule files), web configurations.")
+    ],
     prometheus: Annotated[str, typer.Option("--prometheus", help="Also ask this server whether it understands every query.")] = "",
+    expand: Annotated[bool, typer.Option("--expand", help="Also print the queries of each trigger, and the same as a rule of Prometheus.")] = False,
     output: FORMAT = Format.TABLE,
 ) -> None:
     """Say what is wrong with files, all at once; and how each trigger is understood, and what tends to go wrong with it."""
@@ -36,6 +46,7 @@ def check(
     from rollback_daemon.faces.cli import here_check
     from rollback_daemon.faces.cli.server_check import Server
     from rollback_daemon.rules import advice
+    from rollback_daemon.rules.expansion import expanded
 
     try:
         rollouts = _rollouts(paths)
@@ -52,6 +63,7 @@ def check(
         raise typer.Exit(USAGE) from None
     scrape: timedelta | None = server.scrape_interval if server else None
     warnings = {one.file: [*advice.warnings(one, scrape), *here_check.warnings(one)] for one in rollouts}
+    queries = {one.file: [*expanded(one)] if expand else [] for one in rollouts}
     if output is Format.JSON:
         found = [
             {
@@ -59,6 +71,7 @@ def check(
                 "file": one.file,
                 "understood": advice.understood(one),
                 "warnings": [_as_json(warning) for warning in warnings[one.file]],
+                **({"expanded": [asdict(trigger) for trigger in queries[one.file]]} if expand else {}),
             }
             for one in rollouts
         ]
@@ -69,16 +82,31 @@ def check(
     for one in rollouts:
         ladder = " > ".join(stage.name for stage in one.stages)
         typer.echo(f"{one.file}: ok: {one.name}: {ladder}; gates: {len(one.gates)}, triggers: {len(one.triggers)}")
-        for line in advice.understood(one):
+        for line in [*advice.understood(one), *(f"warning: {warning}" for warning in warnings[one.file])]:
             typer.echo(f"  {line}")
-        for warning in warnings[one.file]:
-            typer.echo(f"  warning: {warning}")
+        for trigger in queries[one.file]:
+            _show(trigger)
+
+
+def _show(trigger: Any) -> None:
+    """One trigger in PromQL; an expression of several lines keeps them, to be copied."""
+    typer.echo(f"  {trigger.alert} ({trigger.kind})")
+    for query in trigger.asks:
+        typer.echo(indent(query, "      ").replace("      ", "    asks: ", 1))
+    if not trigger.alert_expr:
+        typer.echo("    no alerting rule of Prometheus says the same")
+        return
+    typer.echo("    as an alerting rule of Prometheus:")
+    typer.echo(indent(trigger.alert_expr, "      "))
+    for more in trigger.beside:
+        typer.echo(f"    which does not ask for {more}")
 
 
 def _rollouts(paths: list[Path]) -> list[Any]:
     from rollback_daemon import config, documents
     from rollback_daemon.errors import ConfigurationError, Problem
     from rollback_daemon.faces.http import web_config
+    from rollback_daemon.lab.testing import load as testing
     from rollback_daemon.rules.load import load_all
 
     rules: list[Path] = []
@@ -87,7 +115,9 @@ def _rollouts(paths: list[Path]) -> list[Any]:
     for path in paths:
         try:
             value = documents.read(path).value
-            if isinstance(value, dict) and ("rule_files" in value or "prometheus" in value):
+            if isinstance(value, dict) and "tests" in value:
+                testing.load(path)
+            elif isinstance(value, dict) and ("rule_files" in value or "prometheus" in value):
                 rollouts += config.load(path).rollouts
             elif isinstance(value, dict) and web_config.KEYS & value.keys():
                 web_config.read(str(path))

@@ -42,14 +42,24 @@ def status(
     show.statuses(show.console(), show.clean(found if isinstance(found, list) else [found]))
 
 
-def explain(rollout: ROLLOUT, url: URL = DEFAULT_URL, output: FORMAT = Format.TABLE) -> None:
-    """Why a rollout is where it is: every trigger with its query, its value beside its limit, and what would change it."""
-    found = call("GET", url, path_of(rollout, "explain"))
+def explain(
+    rollout: ROLLOUT,
+    at: Annotated[str | None, typer.Option("--at", help="A moment of the past: 2026-11-20T03:12Z, Unix seconds, or how long ago, like 2h.")] = None,
+    url: URL = DEFAULT_URL,
+    output: FORMAT = Format.TABLE,
+) -> None:
+    """Why a rollout is where it is: every trigger with its query, its value beside its limit, and what would change it; or why it was there then."""
+    found = call("GET", url, path_of(rollout, "explain"), at=at)
     if output is Format.JSON:
         print_json(found)
         return
     from rollback_daemon.faces.cli import show
 
+    if at is not None:
+        from rollback_daemon.faces.cli import show_past
+
+        show_past.explain(show.console(), show.clean(found))
+        return
     show.explain(show.console(), show.clean(found))
 
 

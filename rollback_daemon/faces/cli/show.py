@@ -189,4 +189,7 @@ def _explain_trigger(out: Console, one: dict[str, Any], cancelled: dict[str, Any
         left = f", fires in {series['fires_in']}" if series["fires_in"] else ""
         limit = "" if series["since"] else f", limit {one['limit']}" + (f" for {one['for']}" if one["for"] != "0s" else "")
         labelled(out, "value", f"{escape(series['sentence'].removeprefix(one['alert'] + ': '))}{escape(limit)}{since}{left}")
+    for budget in one["budgets"]:
+        spent = f"[red]spent[/] since {clock(budget['spent'])}, " if budget["spent"] else "then "
+        labelled(out, "budget", f"{escape(budget['sentence'])}, {spent}{escape(budget['then'])}")
     labelled(out, "change", escape(one["change"]))

@@ -152,6 +152,7 @@ _TOLD: dict[str, Callable[[Event], str]] = {
     "trigger": _trigger,
     "gate": _gate,
     "sight": lambda one: f"blind: {_why(one)}" if one["blind"] else "sees again",
+    "budget": lambda one: f"spent, {one['then']}: {_why(one)}" if one["spent"] else f"{one['alert']} is within its budget ({one['budget']}) again",
     "drift": _drift,
     "observed": lambda one: f"would {one['would']}: {_why(one)}",
     "configured": lambda one: f"rules of {one['file']} ({one['sha256'][:12]}){_first_of(one['rules'])}",

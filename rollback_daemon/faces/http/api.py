@@ -16,14 +16,15 @@ from starlette.exceptions import HTTPException
 from rollback_daemon import __version__
 from rollback_daemon.clock import SystemClock
 from rollback_daemon.documents.complaints import spoken
-from rollback_daemon.errors import ConfigurationError, JournalUnavailable, OperationRefused
-from rollback_daemon.faces import views
-from rollback_daemon.faces.http import aftercare, changes, flags, incidents
+from rollback_daemon.errors import ConfigurationError, ImpossibleMoment, JournalUnavailable, OperationRefused
+from rollback_daemon.faces import views, views_past
+from rollback_daemon.faces.http import aftercare, changes, flags, incidents, simulating
 from rollback_daemon.faces.http.answers import NOT_DONE, AsciiJSON, NotDone, PassiveError, ReasonSaid, informed
 from rollback_daemon.faces.http.caller import CHALLENGE, NotAllowedError, NotAuthenticatedError, identify
 from rollback_daemon.faces.views_aftercare import hooks_behind
-from rollback_daemon.governance import about
+from rollback_daemon.governance import about, moments
 from rollback_daemon.governance.markdown import markdown
+from rollback_daemon.governance.past import past
 from rollback_daemon.governance.preflight import preflight as look_before
 from rollback_daemon.governance.report import KINDS
 from rollback_daemon.governance.report import report as make_report
@@ -33,6 +34,8 @@ from rollback_daemon.judge.transitions import Event
 
 _RELOADING: dict[int | str, dict[str, Any]] = {status: said for status, said in NOT_DONE.items() if status in {403, 422}}
 _READING: dict[int | str, dict[str, Any]] = {status: said for status, said in NOT_DONE.items() if status in {404, 422, 503}}
+_EXPLAINING = {**_READING, 400: {"model": NotDone, "description": "That is no moment, or none of which anything is on record."}}
+_AT = "A moment: RFC 3339, a date and time (UTC), Unix seconds, or how long ago, like 2h."
 _CLOCK = SystemClock()
 _REPORTING = {**_READING, 200: {"description": "The report.", "content": {"application/json": {}, "text/markdown": {}}}}
 
@@ -53,6 +56,7 @@ def build(guard: Guard, registry: CollectorRegistry, reload: Callable[[], None])
     changes.add(api, guard)
     aftercare.add(api, guard)
     incidents.add(api, guard)
+    simulating.add(api, guard)
     flags.add(api, guard)
     return api
 
@@ -112,9 +116,12 @@ def _reading(api: FastAPI, guard: Guard) -> None:
         """One rollout in a line."""
         return views.summary(informed(guard).watch(rollout))
 
-    @api.get("/api/v1/rollouts/{rollout}/explain", responses=_READING)
-    def explain(rollout: str) -> dict[str, Any]:
-        """One rollout in full: why it is where it is, and what would change that."""
+    @api.get("/api/v1/rollouts/{rollout}/explain", responses=_EXPLAINING)
+    def explain(rollout: str, at: Annotated[str | None, Query(description=_AT)] = None) -> dict[str, Any]:
+        """One rollout in full: why it is where it is, and what would change that; or what was so at a moment of the past, from the journal."""
+        if at is not None:
+            watched = guard.watch(rollout).rollout
+            return views_past.moment(past(guard.journal, rollout, moments.moment(at, _CLOCK.now())), watched)
         return {**views.explanation(informed(guard).watch(rollout)), "hooks": hooks_behind(guard.hooks_behind(rollout))}
 
     @api.get("/api/v1/rollouts/{rollout}/history", responses=_READING)
@@ -196,6 +203,7 @@ def _errors(api: FastAPI) -> None:
     api.add_exception_handler(NotAuthenticatedError, lambda _, error: _said(401, str(error), headers=CHALLENGE))
     api.add_exception_handler(PassiveError, answer(503))
     api.add_exception_handler(JournalUnavailable, answer(503))
+    api.add_exception_handler(ImpossibleMoment, answer(400))
     api.add_exception_handler(Exception, defect)
 
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from rollback_daemon.rules.measures import Condition, Signal
 from rollback_daemon.rules.reading import Assessment, Memory, Observations, compare, look
+from rollback_daemon.rules.relative import in_promql
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,16 @@ class Threshold:
     def expr(self) -> str:
         return self.signal.expr
 
+    @property
+    def alert_expr(self) -> str:
+        expr = in_promql(self.signal)
+        return self.condition.in_promql(expr) if expr and self.condition else expr
+
     def signals(self) -> Iterator[Signal]:
         yield self.signal
+
+    def plotted(self) -> Iterator[tuple[Signal, Condition | None]]:
+        yield self.signal, self.condition
 
     def questions(self) -> Iterator[str]:
         return self.signal.questions()

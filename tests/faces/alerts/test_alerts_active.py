@@ -379,6 +379,7 @@ def test_every_alert_of_a_rollout_has_a_severity_and_a_meaning() -> None:
         "RolloutRolledBack",
         "RolloutRollbackFailed",
         "RolloutBlind",
+        "RolloutBudgetSpent",
         "RolloutDrift",
         "RolloutBreakGlass",
         "RolloutRehearsalFailed",

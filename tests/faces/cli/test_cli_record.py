@@ -167,6 +167,39 @@ def test_explain_shows_the_vote_that_is_open(told: PrometheusServer, tmp_path: P
     assert "| **stands** |" in report
 
 
+def test_explain_at_a_time_of_the_history_tells_what_was_so_then(story: Ladder) -> None:
+    raised = next(one for one in story.history() if one["event"] == "drift" and one["drift"] == "higher")
+    ran = story.rollbackd("explain", "checkout", "--at", raised["at"])
+    assert ran.code == YES, ran.err
+    first, *lines = ran.out.splitlines()
+    assert first.startswith(f"checkout at {raised['at'][:19].replace('T', ' ')}Z  ")
+    assert f", since {raised['at'][:10]}" in first
+    assert any(line.startswith("  rules      ") and line.endswith(", and still do") for line in lines)
+    assert any(line.startswith("  flags      NEW_CHECKOUT: true, SHARE: 10  SHARE was 25, should have been 10, since ") for line in lines)
+    assert "ErrorRateHigh  inactive" in lines
+    for title in ("what happened before", "what came next", "what is not on record"):
+        assert title in lines
+
+
+def test_a_vote_that_was_open_is_told_with_who_had_voted(story: Ladder) -> None:
+    voted = next(one for one in story.history() if one["event"] == "voted" and one["by"] == "ann")
+    ran = story.rollbackd("explain", "checkout", "--at", voted["at"])
+    assert "  vote       on canary, by pam, 2 of lead, security until 2" in ran.out
+    assert ": bob NO-GO, ann GO\n" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [("1970-01-01", "nothing was on record of checkout"), ("9999-01-01", "has not come yet"), ("monday", '"monday" is no moment; write it as')],
+)
+def test_a_moment_of_which_nothing_is_known_is_a_mistake_of_usage(story: Ladder, at: str, why: str) -> None:
+    ran = story.rollbackd("explain", "checkout", "--at", at)
+    assert (ran.code, ran.out) == (USAGE, "")
+    assert why in ran.err
+    assert story.get(f"/api/v1/rollouts/checkout/explain?at={at}").status_code == 400
+    assert story.get(f"/api/v1/rollouts/other/explain?at={at}").status_code == 404
+
+
 # scorecard
 
 

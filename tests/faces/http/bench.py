@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import requests
 
+from rollback_daemon.lab.remote_write import Series, write
 from rollback_daemon.lab.servers import Server, wait_until
-from tests.oracle.remote_write import Series, write
 
 NOBODY_LISTENS = "http://127.0.0.1:9"
 RULES = """

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from rollback_daemon.lab.remote_write import RECEIVER
 from rollback_daemon.lab.servers import PrometheusServer
 from rollback_daemon.lab.toolset import Toolset
 from tests.faces.http.bench import Bench
-from tests.oracle.remote_write import RECEIVER
 
 
 @pytest.fixture(scope="module")

@@ -204,6 +204,7 @@ def test_the_openapi_document_is_whole(reading: Bench) -> None:
         "get /api/v1/rollouts",
         "get /api/v1/rollouts/{rollout}",
         "get /api/v1/rollouts/{rollout}/explain",
+        "get /api/v1/rollouts/{rollout}/simulation",
         "get /api/v1/rollouts/{rollout}/history",
         "get /api/v1/rollouts/{rollout}/scorecard",
         "get /api/v1/rollouts/{rollout}/report",
