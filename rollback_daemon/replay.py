@@ -110,8 +110,9 @@ class Replay:
         before = {} if isinstance(self.flags, str) else self.flags
         if opened.kind is Kind.PROMOTE and disturbed(self.ladder, opened, before, written=opened.applied):
             return [self.take_back(now), *self.write(now)]
-        self.flags = {**before, **plan(self.ladder, opened, before).changes}
-        return [self.happen(Event.APPLIED, now, id=opened.id, kind=opened.kind)]
+        changes = plan(self.ladder, opened, before).changes
+        self.flags = {**before, **changes}
+        return [self.happen(Event.APPLIED, now, id=opened.id, kind=opened.kind)] if changes else []
 
     def take_back(self, now: datetime) -> Happened:
         """A promotion that could not be completed."""

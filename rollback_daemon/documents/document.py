@@ -17,6 +17,7 @@ from rollback_daemon.documents.complaints import Complaint, complaints
 from rollback_daemon.documents.yaml_nodes import NotYaml, Place, Step, Trail, Values, read_each, read_values
 from rollback_daemon.errors import ConfigurationError, Problem
 
+_MOST_BYTES = 4_000_000  # the largest that are published have a tenth of that, and YAML is read slowly
 _PLAIN = re.compile(r"[\w-]+")
 T = TypeVar("T", bound=BaseModel)
 
@@ -51,7 +52,7 @@ class Document:
 
 
 def read(file: str | Path) -> Document:
-    """Read a YAML file. Raises ConfigurationError for one that cannot be read or is no YAML; lesser mistakes are in `problems`."""
+    """Read a YAML file. Raises ConfigurationError for one that cannot be read, is too large or is no YAML; lesser mistakes are in `problems`."""
     return parse(_text(file), str(file))
 
 
@@ -76,7 +77,11 @@ def _text(file: str | Path) -> str:
     try:
         if Path(file).is_fifo():  # reading it could wait for ever
             raise ConfigurationError([Problem(str(file), 0, 0, "", "cannot be read: is a pipe")])
-        return Path(file).read_bytes().decode("utf-8")
+        with Path(file).open("rb") as opened:
+            text = opened.read(_MOST_BYTES + 1)  # its size is not asked for: a device has none, and no end either
+        if len(text) > _MOST_BYTES:
+            raise ConfigurationError([Problem(str(file), 0, 0, "", f"is larger than {_MOST_BYTES // 10**6} MB; split it")])
+        return text.decode("utf-8")
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise ConfigurationError([Problem(str(file), 0, 0, "", f"cannot be read: {reason}")]) from error

@@ -3,7 +3,7 @@
 Lives here: which records tell it, and the fold. Must not live here: how it is shown (`views_past`), the text of a moment (`moments`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,7 @@ _FOLDED = [event for event in Event if event not in {*_SEEN, *_BESIDE, Event.REF
 TOLD = [event for event in Event if event not in _BESIDE]
 """What is told of the time before and after: everything but whom that was told."""
 BEFORE, AFTER = 5, 3
+_PAGE = 1000
 _ENDS = (Event.DONE, Event.ABANDONED, Event.INTENDED)
 
 Series = tuple[str, frozenset[tuple[str, str]]]
@@ -34,6 +35,7 @@ class Past:
     `drift`: the newest of each. `flags`: those that the last transition read back (None: there was none since its flags were found so).
     `steps`: what had been done of the transition under way, and `ended` how it ended later. `before` are the last records, newest last, and
     `after` the next ones. `unread`: records that do not follow from those before them. `turned_back`: the clock was set back since.
+    `forgotten`: at which record a trigger (`alert`) or `gate` was taken out of the rule file, and with it what was known of it.
     """
 
     at: datetime
@@ -51,6 +53,7 @@ class Past:
     after: list[Record] = field(default_factory=list)
     unread: int = 0
     turned_back: bool = False
+    forgotten: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 def past(journal: Journal, rollout: str, at: datetime) -> Past:
@@ -61,10 +64,14 @@ def past(journal: Journal, rollout: str, at: datetime) -> Past:
         since = f"its first record is of {first[0].at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z" if first else "nothing is on record of it yet"
         raise ImpossibleMoment(f"nothing was on record of {rollout} at {at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z; {since}")
     found = Past(at)
-    _fold(found, journal.records(rollout, kinds=_FOLDED, before=last + 1))
-    found.series = journal.past.newest_of_each(rollout, Event.TRIGGER, last, _series)
-    found.gates = journal.past.newest_of_each(rollout, Event.GATE, last, lambda body: _between(body, '"gate":', ',"labels":'))
-    found.budgets = journal.past.newest_of_each(rollout, Event.BUDGET, last, lambda body: _between(body, '"alert":', ',"spent":'))
+    _fold(found, _pages(journal, rollout, last))
+    for kind, name, known, key in (
+        (Event.TRIGGER, "alert", found.series, _series),
+        (Event.GATE, "gate", found.gates, lambda body: _between(body, '"gate":', ',"labels":')),
+        (Event.BUDGET, "alert", found.budgets, lambda body: _between(body, '"alert":', ',"spent":')),
+    ):
+        newest = journal.past.newest_of_each(rollout, kind, last, key)
+        known += [one for one in newest if one.seq > found.forgotten.get((name, one.body[name]), 0)]
     found.sight, found.drift = (_newest(journal, rollout, kind, last) for kind in (Event.SIGHT, Event.DRIFT))
     found.before = journal.records(rollout, kinds=TOLD, before=last + 1, limit=BEFORE, newest_first=True)[::-1]
     found.after = journal.records(rollout, kinds=TOLD, after=last, limit=AFTER)
@@ -73,6 +80,15 @@ def past(journal: Journal, rollout: str, at: datetime) -> Past:
         later = journal.records(rollout, kinds=_ENDS, after=last, limit=1)
         found.ended = later[0] if later else None
     return found
+
+
+def _pages(journal: Journal, rollout: str, last: int) -> Iterator[Record]:
+    """All that is folded, in order, a few at a time: there may be years of it."""
+    after: int | None = 0
+    while after is not None:
+        page = journal.records(rollout, kinds=_FOLDED, after=after, before=last + 1, limit=_PAGE)
+        yield from page
+        after = page[-1].seq if len(page) == _PAGE else None
 
 
 def _newest(journal: Journal, rollout: str, kind: Event, last: int) -> Record | None:
@@ -112,7 +128,10 @@ def _fold(found: Past, records: Iterable[Record]) -> None:
 def _note(found: Past, record: Record) -> None:
     body = record.body
     if record.kind == Event.CONFIGURED:
-        found.rules = record
+        before, found.rules = found.rules.body if found.rules else {}, record
+        for name, kind in (("alert", "triggers"), ("gate", "gates")):
+            gone = set(before.get(kind) or ()) - set(body[kind]) if body.get(kind) is not None else ()
+            found.forgotten |= {(name, one): record.seq for one in gone}
     elif record.kind == Event.ADOPTED:
         found.flags = None
     elif record.kind == Event.DONE and body.get("flags") is not None:

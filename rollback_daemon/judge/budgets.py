@@ -59,7 +59,8 @@ def advance(trigger: Trigger, before: Spending, health: Health, position: Positi
         return _NOTHING
     before = before if before.epoch == position.epoch else Spending(position.epoch)
     after = _failed(before, now, max_gap) if health is Health.ERROR else _lacked(before, now, max_gap)
-    return replace(after, spent={one: before.spent.get(one, now) for one in Budget if _is_over(trigger, after, one)})
+    spent = {one: before.spent.get(one, now) for one in Budget if _is_over(trigger, after, one)}
+    return replace(after, spent=spent, acted=tuple(one for one in before.acted if one in spent))
 
 
 def _failed(before: Spending, now: datetime, max_gap: timedelta) -> Spending:
@@ -73,8 +74,7 @@ def _lacked(before: Spending, now: datetime, max_gap: timedelta) -> Spending:
     gap = _is_gap(before.lacked_at, now, max_gap)
     passed = now - before.lacked_at if before.lacked_at and not gap else timedelta()
     kept = before.lacked if Budget.NO_DATA in before.spent or not gap else timedelta()
-    seen_to_fail = replace(before, failed=0, failed_at=None, acted=tuple(one for one in before.acted if one is not Budget.ERRORS))
-    return replace(seen_to_fail, lacked=kept + max(timedelta(), passed), lacked_at=now)
+    return replace(before, failed=0, failed_at=None, lacked=kept + max(timedelta(), passed), lacked_at=now)
 
 
 def _is_gap(last: datetime | None, now: datetime, max_gap: timedelta) -> bool:

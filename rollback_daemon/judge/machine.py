@@ -8,6 +8,7 @@ judged, requests of people.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from traceback import extract_tb
 from typing import Any
 
 from rollback_daemon.judge import (
@@ -39,7 +40,7 @@ from rollback_daemon.judge.transitions import APART, Event, Phase
 from rollback_daemon.judge.trigger import TriggerState, advance, restored
 from rollback_daemon.judge.turned_back import shifted
 from rollback_daemon.rules.model import Rollout, Trigger
-from rollback_daemon.rules.reading import Verdict
+from rollback_daemon.rules.reading import Assessment, Health, Memory, Verdict
 
 _ON_THE_WAY = {Phase.SOAKING, Phase.READY, Phase.COMPLETE}
 _AT_REST = {*_ON_THE_WAY, Phase.BASELINE, Phase.HELD}
@@ -183,8 +184,7 @@ def _waiting(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Ste
     where = locate(rollout, rollout.stages[0], sight.flags)
     gates = tuple(judge_gate(gate, sight.observations, rollout.stages[0].name, now) for gate in rollout.gates)
     triggers = tuple(
-        TriggerJudgement(trigger, TriggerState(), trigger.test.assess(sight.observations, {}, now, rollout.max_gap)[0], armed=False)
-        for trigger in rollout.triggers
+        TriggerJudgement(trigger, TriggerState(), _assess(trigger, sight, {}, now, rollout.max_gap)[0], armed=False) for trigger in rollout.triggers
     )
     unreadable = Check("flags", f"its flags cannot be read: {where.why}", Code.FLAGS_UNREADABLE)
     return Step(replace(state, stepped=now), (), Judgement(now, triggers, gates, where, (unreadable,), (unreadable,)))
@@ -237,12 +237,22 @@ def _passed(since: datetime, now: datetime, max_gap: timedelta) -> timedelta | N
     return now - since if timedelta() <= now - since <= max_gap else None
 
 
+def _assess(trigger: Trigger, sight: Sight, memory: Memory, now: datetime, max_gap: timedelta) -> tuple[Assessment, Memory]:
+    """What the trigger makes of the answers. A defect in one kind is an error of that trigger, and must not keep the others from acting."""
+    try:
+        return trigger.test.assess(sight.observations, memory, now, max_gap)
+    except Exception as error:  # noqa: BLE001 (see above)
+        place = extract_tb(error.__traceback__)[-1]
+        why = f"{type(error).__name__} in {place.filename.rpartition('/')[2]}:{place.lineno}, which is a defect of rollbackd; report it"
+        return Assessment(health=Health.ERROR, why=why), memory
+
+
 def _judge(rollout: Rollout, trigger: Trigger, state: State, position: Position, where: Whereabouts, sight: Sight, now: datetime) -> TriggerJudgement:
     before = state.triggers.get(trigger.name, _NEVER)
     begins = _counted_from(trigger, position)
     if before.counted_from != begins:
         before = replace(before, memory={}, counted_from=begins)
-    assessment, memory = trigger.test.assess(sight.observations, before.memory, now, rollout.max_gap)
+    assessment, memory = _assess(trigger, sight, before.memory, now, rollout.max_gap)
     after = advance(trigger, before, assessment, memory, now, rollout.max_gap)
     armed = due.is_armed(trigger, position, where, now)
     if after.active:

@@ -126,16 +126,16 @@ def is_unknown(assessment: Assessment) -> bool:
 
 
 def restored(trigger: Trigger, state: TriggerState, stopped: datetime, now: datetime, max_gap: timedelta) -> TriggerState:
-    """The state after the daemon was away from `stopped` until `now`, as Prometheus restores its alerts: time away is not time pending."""
+    """The state after the daemon was away from `stopped` until `now`, as Prometheus restores its alerts: time away is not time pending.
+
+    What starts over after a long stop does so by itself, when it is seen again: until then nobody knows.
+    """
     away = now - stopped
     if away <= max_gap:
         return state
-    kept = tuple(_after_stop(trigger, one, stopped, now) for one in state.active if one.firing_since or _restores(trigger, away))
-    return replace(state, active=kept)
-
-
-def _restores(trigger: Trigger, away: timedelta) -> bool:
-    return away <= TOLERANCE and trigger.for_ >= GRACE
+    if away > TOLERANCE or trigger.for_ < GRACE:
+        return state
+    return replace(state, active=tuple(_after_stop(trigger, one, stopped, now) for one in state.active))
 
 
 def _after_stop(trigger: Trigger, one: Active, stopped: datetime, now: datetime) -> Active:
@@ -164,7 +164,7 @@ def _each(trigger: Trigger, state: TriggerState, assessment: Assessment, now: da
 
 def _verdict(one: Active | None, reading: Reading | None, assessment: Assessment, now: datetime, max_gap: timedelta) -> Verdict:
     """One series' verdict, the policy for what was not seen applied."""
-    if reading is not None and reading.verdict is not Verdict.UNKNOWN:
+    if reading is not None and (reading.verdict is not Verdict.UNKNOWN or reading.stays):
         return reading.verdict
     if reading is None and assessment.health in {Health.OK, Health.COLLECTING} and one is not None:  # the series has vanished, others are there
         gone = assessment.no_data in {OnNoData.DROP, OnNoData.IGNORE} or one.value is None or now - one.seen > max_gap

@@ -14,7 +14,7 @@ from rollback_daemon.rules.advice_climb import climbing
 from rollback_daemon.rules.duties import HttpCheck
 from rollback_daemon.rules.measures import Condition, Op, Relative, Signal
 from rollback_daemon.rules.model import BASELINE, ActionKind, Rollout, Stage, Trigger
-from rollback_daemon.rules.places import problem_at
+from rollback_daemon.rules.places import PLACEHOLDER, problem_at
 from rollback_daemon.rules.triggers import KINDS, Threshold, name_of
 
 _SCRAPES = 4  # in the range of a rate: two must be there, one may be lost, and one falls outside
@@ -153,6 +153,9 @@ def _of_rollout(rollout: Rollout) -> Iterator[Problem]:
     if rollout.enforce and not acts:
         yield problem_at(rollout, ("triggers",), "none rolls back; if only watching is meant, say mode: observe")
     yield from _of_rehearsal(rollout)
+    for trail, written in ((("owner",), rollout.owner), *((("baseline", key), key) for key in rollout.keys)):
+        if written == PLACEHOLDER:
+            yield problem_at(rollout, trail, f"{PLACEHOLDER} has still to be written; it is what the import could not know")
 
 
 def _of_rehearsal(rollout: Rollout) -> Iterator[Problem]:

@@ -79,6 +79,8 @@ def _asked_roles(rollout: Rollout) -> Iterator[tuple[tuple[Step, ...], str]]:
 
 def _load(file: str | Path, default_interval: timedelta) -> _Loaded:
     document = documents.read(file)
+    if other := _of_another_kind(document.value):
+        raise ConfigurationError([document.problem((), other)])
     written, complaints = documents.examine(document, RuleFile)
     problems = [*document.problems, *(document.problem(one.trail, one.text, key=one.at_key) for one in complaints)]
     usable: Salvaged | None = whole(written) if written else salvage(document.value, [one.trail for one in complaints] + sorted(document.broken))
@@ -87,6 +89,14 @@ def _load(file: str | Path, default_interval: timedelta) -> _Loaded:
     builder = Builder(document, usable.file, default_interval, usable)
     rollout = builder.rollout(document.digest)
     return _Loaded(document, problems + builder.problems, rollout, usable.lost)
+
+
+def _of_another_kind(value: object) -> str:
+    """What a file is that was never meant as a rule file: its unknown keys would hide that."""
+    if not isinstance(value, dict) or "rollout" in value:
+        return ""
+    known = {"groups": "a rule file of Prometheus", "apiVersion": "an object of Kubernetes"}
+    return next((f"is {what}, and no rollout; `rollbackd import` makes one of it" for key, what in known.items() if key in value), "")
 
 
 def _shared_names(loaded: list[_Loaded]) -> Iterator[Problem]:

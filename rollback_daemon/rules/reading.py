@@ -42,11 +42,12 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One series' verdict, with the value it rests on, or why there is none."""
+    """One series' verdict, with the value it rests on, or why there is none. `stays`: it is unknown, whatever the rule makes of a lack of data."""
 
     verdict: Verdict
     value: float | None = None
     why: str = ""
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,9 @@ class TriggerKind(Protocol):
         """Every query or endpoint whose answer it needs."""
 
     def assess(self, observations: Observations, memory: Memory, now: datetime, max_gap: timedelta) -> tuple[Assessment, Memory]:
-        """Read the answers of the cycle at `now`; returns the readings and what to remember. Pure."""
+        """Read the answers of the cycle at `now`; returns the readings and what to remember. `memory` may be that of another kind, which the trigger
+        was before its file was changed. Pure.
+        """
 
 
 def look(signal: Signal, observations: Observations, now: datetime) -> Observation:
@@ -133,14 +136,16 @@ def worst(assessment: Assessment) -> Verdict:
 
     A failed query stays unknown, whatever the rule says: an outage is no reason to act, and none to go on.
     """
-    verdicts = {reading.verdict for reading in assessment.series.values()}
-    if Verdict.BREACHED in verdicts:
+    readings = assessment.series.values()
+    if any(reading.verdict is Verdict.BREACHED for reading in readings):
         return Verdict.BREACHED
     if assessment.health is Health.ERROR:
         return Verdict.UNKNOWN
-    if assessment.health is Health.NO_DATA or Verdict.UNKNOWN in verdicts:
-        return {OnNoData.BREACH: Verdict.BREACHED, OnNoData.IGNORE: Verdict.CLEAR}.get(assessment.no_data, Verdict.UNKNOWN)
-    return Verdict.CLEAR
+    unknown = [reading for reading in readings if reading.verdict is Verdict.UNKNOWN]
+    counted = Verdict.CLEAR
+    if assessment.health is Health.NO_DATA or not all(reading.stays for reading in unknown):
+        counted = {OnNoData.BREACH: Verdict.BREACHED, OnNoData.IGNORE: Verdict.CLEAR}.get(assessment.no_data, Verdict.UNKNOWN)
+    return Verdict.UNKNOWN if counted is Verdict.CLEAR and any(reading.stays for reading in unknown) else counted
 
 
 def quorum(assessment: Assessment, quorum: tuple[int, int]) -> Verdict:

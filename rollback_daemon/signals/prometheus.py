@@ -71,6 +71,10 @@ class Prometheus:
         """Every alerting rule that the server has loaded, in its order. Takes no longer than `ask`."""
         return self._beside(self._rules, within)
 
+    def version(self, within: timedelta | None = None) -> str | Failed:
+        """What the server says that it is; "" where it does not say. Takes no longer than `ask`."""
+        return self._beside(self._version, within)
+
     def _beside(self, ask: Callable[[float], T | Failed], within: timedelta | None) -> T | Failed:
         """One question that no evaluation waits for."""
         allowed = min(self._timeout, within.total_seconds() if within else self._timeout)
@@ -133,6 +137,10 @@ class Prometheus:
     def _rules(self, left: float) -> tuple[AlertingRule, ...] | Failed:
         answer = self._session.get(f"{self._base}/api/v1/rules", params={"type": "alert"}, timeout=left)
         return read_rules(answer.json()["data"]["groups"]) if answer.status_code == 200 else self._said_no()
+
+    def _version(self, left: float) -> str | Failed:
+        answer = self._session.get(f"{self._base}/api/v1/status/buildinfo", timeout=left)
+        return str(answer.json()["data"]["version"]) if answer.ok else ""
 
     def _bounded(self, ask: Callable[[float], T | Failed], until: "_Until") -> T | Failed:
         """What `ask` brings back, told how many seconds are left; a Failed whatever goes wrong."""

@@ -7,6 +7,7 @@ Lives here: what it begins with, what is seen of each evaluation. Must not live 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 
 from rollback_daemon.clock import aligned
 from rollback_daemon.documents.complaints import did_you_mean
@@ -119,12 +120,13 @@ def simulate(
     begun = acted.state
     whole, at = True, _first(present)
     length = wanted(rollout, begun, settings, present.now) if asked is None else bounded(rollout, asked)
-    end, count = max(at, present.now + length), 0
+    end, count, told = max(at, present.now + length), 0, 0
     while at <= end:
         acted.cycle(laid.at(at), at)
         count += 1
         alerts = {_identity(alert): alert for alert in _alerts(acted, external_labels)}
-        moment = _moment(acted, present, at, sum(len(one.records) for one in moments), before, alerts)
+        moment = _moment(acted, present, at, told, before, alerts)
+        told = len(acted.records)
         before = set(alerts)
         if moment.is_news:
             moments.append(moment)
@@ -188,15 +190,15 @@ def _moment(
     gone = [dict(key) for key in before - alerts.keys()]
     ended = tuple(Alert(labels, {}, at, "") for labels in gone if labels["alertname"] not in names)
     records = tuple(acted.records[told:])
-    heard = tuple(notice for offset, one in enumerate(records) for notice in notices(one, _last(present, acted.records[: told + offset])))
+    heard = tuple(notice for offset, one in enumerate(records) for notice in notices(one, _last(present, acted.records, told + offset)))
     return Moment(at, records, heard, began, ended, acted.judgement, acted.state)
 
 
-def _last(present: Present, records: Sequence[Record]) -> Callable[[tuple[Event, ...]], Record | None]:
-    """The newest record of these kinds: of those that were simulated, or else on record."""
+def _last(present: Present, records: Sequence[Record], before: int) -> Callable[[tuple[Event, ...]], Record | None]:
+    """The newest record of these kinds: of those that were simulated, as many as there were `before`, or else on record."""
 
     def last(kinds: tuple[Event, ...]) -> Record | None:
-        both = (*reversed(records), *reversed(present.before))
+        both = chain((records[number] for number in range(before - 1, -1, -1)), reversed(present.before))
         return next((one for one in both if one.kind in {*map(str, kinds)}), None)
 
     return last

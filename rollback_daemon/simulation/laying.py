@@ -47,6 +47,7 @@ def lay(settings: Sequence[Setting], rollout: Rollout, seen: Observations, seen_
             for signal in signals if touched and not isinstance(one.value, Unseen) else ():
                 if signal.expr == query:
                     answers |= _counting(signal, touched, answers, chosen, seen_at, whole=one.labels is None)
+        remarks += _left(one, rollout, chosen)
     ages = frozenset(signal.age_query for signal in signals if signal.max_age is not None and signal.age_query in answers)
     return Laid(seen_at, answers, ages, tuple(dict.fromkeys(remarks)))
 
@@ -116,6 +117,14 @@ def _enough(traffic: Observation | None, least: float, touched: Sequence[Labels]
 
 def _later(answer: Observation, seconds: float) -> Observation:
     return Value({labels: at + seconds for labels, at in answer.series.items()}, answer.unknown) if isinstance(answer, Value) else answer
+
+
+def _left(setting: Setting, rollout: Rollout, chosen: frozenset[str]) -> Iterator[str]:
+    """What else the trigger reads that a setting is named after: the control of a canary, for one."""
+    for trigger in rollout.triggers:
+        others = [one.name for one in trigger.test.signals() if one.expr and one.expr not in chosen] if trigger.name == setting.name else []
+        if others:
+            yield f"{trigger.name} reads {', '.join(others)} as well, and that stays as it was seen last"
 
 
 def _remarks(setting: Setting, query: str, touched: Sequence[Labels], signals: Sequence[Signal]) -> Iterator[str]:

@@ -127,7 +127,7 @@ class _Known:
             names = dict.fromkeys([*self._signals, *self._triggers])
             raise BadSettingError([f'"{text}": there is no signal or trigger "{name}"; {did_you_mean(name, names, "it has none")}'])
         own = tuple(signal for signal in self._triggers[name] if signal.name not in self._declared)
-        if own:
+        if own == self._triggers[name]:
             return own
         names = dict.fromkeys(signal.name for signal in self._triggers[name])
         if len(names) != 1:

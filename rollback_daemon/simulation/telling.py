@@ -207,6 +207,11 @@ def _applied(run: Run, record: Record) -> tuple[str, str, list[str]]:
     return tone, what, [*more, f"then the command is run: {' '.join(command.argv)}"] if command else more
 
 
+def _gate(_run: Run, record: Record) -> tuple[str, str, list[str]]:
+    tone, what, more = line(record)
+    return tone, what, [one.removeprefix(f"{record.body['gate']}: ") for one in more]  # it is named already
+
+
 _OWN: dict[str, Callable[[Run, Record], tuple[str, str, list[str]]]] = {
     Event.READY: _ready,
     Event.UNREADY: _unready,
@@ -214,5 +219,6 @@ _OWN: dict[str, Callable[[Run, Record], tuple[str, str, list[str]]]] = {
     Event.ADOPTED: _adopted,
     Event.OBSERVED: _observed,
     Event.APPLIED: _applied,
+    Event.GATE: _gate,
 }
 """The words for kinds that the report of an incident has none for, or of which a simulation knows more."""

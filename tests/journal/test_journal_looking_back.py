@@ -37,3 +37,8 @@ def test_series_are_told_apart_by_all_of_their_labels_and_the_newest_of_each_cou
     found = past(journal, "checkout", NOON + timedelta(seconds=1)).series
     assert sorted(one.body["labels"]["pod"] for one in found) == sorted(labels["pod"] for labels in series)
     assert {one.body["phase"] for one in found} == {"firing"}
+
+
+def test_every_record_is_folded_however_many_there_are(journal: Journal) -> None:
+    journal.append_many_or_spill("checkout", [(Event.READY.value, {"stage": "half"})] * 2001, NOON)  # none of which can follow from nothing
+    assert past(journal, "checkout", NOON).unread == 2001

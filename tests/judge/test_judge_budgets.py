@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
+from rollback_daemon import memory
 from rollback_daemon.durations import parse_duration
 from rollback_daemon.judge.reasons import Code
+from rollback_daemon.judge.state import State
 from rollback_daemon.judge.transitions import Event
 from rollback_daemon.rules.aftercare import Aftercare, AtMost
 from rollback_daemon.rules.measures import OnNoData
 from rollback_daemon.rules.model import ActionKind, ErrorBudget, NoDataBudget, Rollout, Trigger
+from rollback_daemon.signals.observation import Failed, Failure, Value
 from tests.judge.timetable import play
-from tests.judge.world import World, announced, intents, rollout, trigger
+from tests.judge.world import START, World, announced, flags_of, intents, rollout, trigger
 
 
 def errors(name: str = "Errors", *, at_most: int = 2, then: str = "hold", **more: Any) -> Trigger:
@@ -54,6 +57,25 @@ def test_at_most_two_failed_evaluations_are_spent_by_the_third_in_a_row() -> Non
 def test_whatever_was_answered_ends_a_row_of_failed_queries(seen: str) -> None:
     ladder = rollout(errors(for_="1h"))
     play(ladder, f"0s..15s | errors failed |\n30s | {seen} |\n45s..1m | errors failed | soaking at canary\n75s | errors 0 |")
+
+
+def test_an_evaluation_that_was_counted_before_a_restart_is_not_counted_again() -> None:
+    world = World(rollout(errors(at_most=1)), flags_of(rollout(), "canary"))
+    for _ in range(3):
+        world.evaluate({"errors": Failed(Failure.TIMEOUT, "no answer")}, START)
+        world.forget()
+    assert world.position.phase == "soaking"
+
+
+def test_after_the_clock_was_set_back_it_is_counted_anew() -> None:
+    failed, hour = {"errors": Failed(Failure.TIMEOUT, "no answer")}, timedelta(hours=1)
+    world = World(rollout(errors(at_most=1)), flags_of(rollout(), "canary"))
+    world.evaluate({"errors": Value({(): 0.0})}, START)
+    world.evaluate(failed, START + hour)
+    world.evaluate(failed, START + hour / 2)
+    assert world.position.phase == "soaking"
+    world.evaluate(failed, START + hour / 2 + timedelta(seconds=15))
+    assert world.position.phase == "held"
 
 
 def test_none_at_all_may_fail_where_at_most_zero_is_said() -> None:
@@ -126,6 +148,11 @@ def test_what_is_spent_stays_so_across_a_long_stop_and_acts_no_second_time() -> 
     assert budgets(world) == ["Errors: no data for 45s (at most 45s): the query returned nothing", "Errors: it can be seen again"]
 
 
+def test_failed_queries_that_are_too_many_stay_so_across_a_long_stop() -> None:
+    world = play(rollout(errors()), "0s..15s | errors failed |\n30s | | held\n31s | stop |\n10m | start |\n20m | | held at canary")
+    assert [body["spent"] for body in told(world, Event.BUDGET)] == [True]
+
+
 # what follows
 
 
@@ -187,9 +214,19 @@ def test_lack_of_data_that_counts_as_nothing_can_still_be_too_long() -> None:
     play(ladder, "0s..30s | errors nothing |\n45s | | held, held at canary")
 
 
-def test_a_rollback_for_lack_of_data_counts_among_the_most_that_may_be() -> None:
-    ladder = rollout(lacking(), aftercare=Aftercare(max_rollbacks=AtMost(1, timedelta(hours=1))))
-    play(ladder, "0s..30s | errors nothing |\n45s | | rollback to baseline\n1m | | frozen at baseline, frozen", at="half")
+@pytest.mark.parametrize(("budgeted", "unseen"), [(lacking(), "nothing"), (errors(at_most=3, then="rollback"), "failed")])
+def test_a_rollback_for_lack_of_sight_counts_among_the_most_that_may_be(budgeted: Trigger, unseen: str) -> None:
+    ladder = rollout(budgeted, aftercare=Aftercare(max_rollbacks=AtMost(1, timedelta(hours=1))))
+    play(ladder, f"0s..30s | errors {unseen} |\n45s | | rollback to baseline\n1m | | frozen at baseline, frozen", at="half")
+
+
+def test_a_budget_that_a_reload_made_larger_acts_again_when_it_is_spent() -> None:
+    world, strict = World(rollout(errors(at_most=0, then="alert")), flags_of(rollout(), "canary")), rollout(errors(at_most=2, then="hold"))
+    for number in range(4):
+        world.rollout = strict if number else world.rollout
+        world.evaluate({"errors": Failed(Failure.TIMEOUT, "no answer")}, START + number * timedelta(seconds=15))
+    assert [body["spent"] for body in told(world, Event.BUDGET)] == [True, False, True]
+    assert world.position.phase == "held"
 
 
 # where it counts
@@ -211,3 +248,11 @@ def test_it_is_counted_anew_after_a_resume() -> None:
         105s    |                             | held, held at canary
         """,
     )
+
+
+def test_memory_from_before_there_were_budgets_is_read_as_it_is() -> None:
+    world = World(rollout(lacking(for_="1h", then="hold")), flags_of(rollout(), "canary"))
+    world.evaluate({"errors": Value({(): 2.0})}, START)
+    text = json.loads(memory.dump(world.state))
+    del text["triggers"]["Errors"]["spending"]
+    assert memory.load(json.dumps(text), State(), START).triggers == world.state.triggers

@@ -3,11 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from rollback_daemon.judge.trigger import Active, TriggerState, advance
 from rollback_daemon.rules.model import ActionKind, NoDataBudget, Trigger
+from rollback_daemon.rules.reading import Assessment, Health, Reading, Verdict
 from rollback_daemon.rules.statistics.judging import Tolerance
 from rollback_daemon.rules.triggers.canary import Canary
 from tests.judge.timetable import play
-from tests.judge.world import rollout, signal
+from tests.judge.world import START, rollout, signal
 
 ABOVE_BASELINE = frozenset({"canary", "half", "full"})
 
@@ -76,3 +78,11 @@ def test_at_the_baseline_there_is_no_experiment_and_that_keeps_nobody_there() ->
         """,
         at="baseline",
     )
+
+
+def test_a_series_that_has_gone_does_not_fire_for_ever_while_others_are_collected() -> None:
+    gone, young, gap = (("pod", "a"),), (("pod", "b"),), timedelta(seconds=45)
+    fired = TriggerState(active=(Active(gone, START, START, firing_since=START, value=0.001),))
+    collecting = Assessment({young: Reading(Verdict.UNKNOWN, None, "has 1 of 4 samples", stays=True)}, Health.COLLECTING)
+    soon, late = (advance(canary(), fired, collecting, {}, START + after, gap) for after in (gap, 2 * gap))
+    assert ([one.labels for one in soon.active], late.active) == ([gone], ())

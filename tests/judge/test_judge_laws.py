@@ -20,9 +20,10 @@ from rollback_daemon.judge.transitions import Event, Kind
 from rollback_daemon.rules.duties import OnDrift, OnOther
 from rollback_daemon.rules.measures import Condition, OnNoData, Op
 from rollback_daemon.rules.model import ActionKind, ErrorBudget, Gate, NoDataBudget, Rollout, Trigger
-from rollback_daemon.rules.reading import Observations, Verdict
+from rollback_daemon.rules.reading import Health, Observations, Verdict
 from rollback_daemon.rules.triggers import Threshold
 from rollback_daemon.signals.observation import Failed, Failure, Labels, NoData, Observation, Value
+from tests.judge.kinds import of_every_kind
 from tests.judge.world import LADDER, ONLY_TOLD, START, World, condition, counting, flags_called, flags_of, gate, rollout, through_json, trigger
 
 INTERVAL = timedelta(seconds=15)
@@ -40,8 +41,9 @@ BUDGETS = st.fixed_dictionaries(
     }
 )
 
-thresholds = st.builds(
-    lambda number, on, windows, action, stages, dry_run, no_data, limits, budgets: replace(
+KINDS: st.SearchStrategy[dict[str, Any]] = st.just({}) | st.sampled_from([{"test": test} for policy in OnNoData for test in of_every_kind(policy)])
+triggers = st.builds(
+    lambda number, on, windows, action, stages, dry_run, no_data, limits, budgets, kind: replace(
         trigger(
             f"T{number}",
             on,
@@ -55,6 +57,7 @@ thresholds = st.builds(
             **limits,
         ),
         **budgets,
+        **kind,
     ),
     st.integers(0, 99),
     st.sampled_from(SIGNALS),
@@ -65,6 +68,7 @@ thresholds = st.builds(
     st.sampled_from(list(OnNoData)),
     LIMITS,
     BUDGETS,
+    KINDS,
 )
 counters = st.builds(
     lambda needed, out_of, every: counting("Counted", Condition(Op.AT_LEAST, needed), condition(above=1), out_of=out_of, every=every),
@@ -75,7 +79,7 @@ counters = st.builds(
 gates = st.builds(lambda on, limits: gate(on, on, **limits), st.sampled_from(SIGNALS), LIMITS.filter(bool))
 rollouts = st.builds(
     lambda triggers, counters, gates, soak, enforce, on_drift: rollout(*triggers, *counters, *gates, soak=soak, enforce=enforce, on_drift=on_drift),
-    st.lists(thresholds, max_size=3, unique_by=lambda one: one.name),
+    st.lists(triggers, max_size=3, unique_by=lambda one: one.name),
     st.lists(counters, max_size=1),
     st.lists(gates, max_size=2, unique_by=lambda one: one.name),
     st.sampled_from(["0", "15s", "1m"]),
@@ -285,6 +289,7 @@ def assert_all_seen(guarded: Rollout, stage: str, observations: Observations, ju
             assert is_seen(one.trigger, observations)
             assert not one.state.active
             assert one.state.unknown_since is None
+            assert one.state.health is not Health.COLLECTING
 
 
 @LAW

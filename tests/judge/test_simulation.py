@@ -25,6 +25,7 @@ from rollback_daemon.signals.observation import Failed, Failure, NoData, Observa
 from rollback_daemon.simulation.acting import Present, simulate
 from rollback_daemon.simulation.settings import BadSettingError, understand
 from rollback_daemon.simulation.telling import tell
+from tests.judge.kinds import of_every_kind
 from tests.judge.world import START, World, announced, condition, counting, flags_of, gate, rollout, through_json, trigger
 
 SLOT = timedelta(seconds=15)
@@ -67,15 +68,22 @@ def steps(found: Mapping[str, Any], *events: str) -> list[str]:
     return [f"+{one['in']} {one['what']}" for one in found["steps"] if not events or one["event"] in events]
 
 
+BUDGETED = replace(trigger("Blind", above=1), errors=ErrorBudget(2, ActionKind.HOLD), no_data=NoDataBudget(3 * SLOT, ActionKind.ROLLBACK))
+KIND_BY_KIND = rollout(*(replace(trigger(f"T{number}"), test=test) for number, test in enumerate(of_every_kind())), BUDGETED)
+
+
 @settings(max_examples=25)
 @given(
+    rules=st.sampled_from([EVERYTHING, KIND_BY_KIND]),
     past=st.lists(st.sampled_from([0.0, 0.7, 3.0, 9.0, None]), max_size=6),
     errors=st.sampled_from(["0", "0.6", "2", "20", "no data", "NaN", "failed"]),
     latency=st.sampled_from(["0", "1.5", "3", "failed"]),
     pod=st.sampled_from([None, "a", "c"]),
 )
-def test_what_is_told_is_what_then_happens_to_a_world_that_sees_it(past: list[float | None], errors: str, latency: str, pod: str | None) -> None:
-    world, _ = standing(EVERYTHING, "full")
+def test_what_is_told_is_what_then_happens_to_a_world_that_sees_it(
+    rules: Rollout, past: list[float | None], errors: str, latency: str, pod: str | None
+) -> None:
+    world, _ = standing(rules, "full")
     seen: Mapping[str, Observation] = FINE
     for number, value in enumerate(past, 3):
         seen = {**FINE, "errors": NoData("the query returned nothing") if value is None else Value({A: value, B: 0.1})}
@@ -83,7 +91,7 @@ def test_what_is_told_is_what_then_happens_to_a_world_that_sees_it(past: list[fl
     known = present(world, seen)
     before, records = copy.deepcopy(through_json(known.state)), len(world.journal)
     texts = [f'errors{{pod="{pod}"}}={errors}' if pod and errors != "failed" else f"errors={errors}", f"latency={latency}"]
-    run = simulate(known, understand(texts, EVERYTHING), timedelta(minutes=4))
+    run = simulate(known, understand(texts, rules), timedelta(minutes=4))
     assert (through_json(known.state), len(world.journal)) == (before, records)
     at = known.judgement.at
     for _ in range(run.evaluations):
@@ -210,6 +218,12 @@ def test_it_is_bounded_and_says_so() -> None:
     assert "was ended after 3 evaluations" in cut["remarks"][0]
     with pytest.raises(BadSettingError, match="at most 5000 are simulated; write at most 20h50m"):
         simulate(known, understand(["errors=2"], EVERYTHING), timedelta(days=2))
+
+
+def test_no_evaluation_is_told_of_a_time_before_the_last_one() -> None:
+    _, known = standing(EVERYTHING)
+    run = simulate(replace(known, now=known.judgement.at - 3 * SLOT), understand(["errors=9"], EVERYTHING), 4 * SLOT)
+    assert run.moments[0].at == known.judgement.at + SLOT
 
 
 def test_a_failed_answer_of_before_is_replaced_too() -> None:

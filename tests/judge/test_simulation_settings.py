@@ -9,7 +9,9 @@ import pytest
 from rollback_daemon.rules.measures import Needs, Signal
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.rules.reading import look
+from rollback_daemon.rules.statistics.judging import Tolerance
 from rollback_daemon.rules.triggers import Check, Violations
+from rollback_daemon.rules.triggers.canary import Canary
 from rollback_daemon.signals.observation import Failed, NoData, Observation, Value
 from rollback_daemon.simulation.laying import lay
 from rollback_daemon.simulation.settings import BadSettingError, Unseen, understand
@@ -81,6 +83,17 @@ def test_a_trigger_that_reads_several_signals_asks_which() -> None:
     both = replace(RULES, triggers=(replace(often, test=Violations("both", checks, condition(at_least=2))),))
     with pytest.raises(BadSettingError, match="Often reads several signals; set errors or latency"):
         understand(["Often=2"], both)
+
+
+def test_the_two_groups_of_a_canary_are_set_apart() -> None:
+    both = replace(RULES, triggers=(replace(RULES.triggers[0], name="Worse", test=Canary(signal("errors"), signal("Worse control"), Tolerance())),))
+    with pytest.raises(BadSettingError, match="Worse reads several signals; set errors or Worse control"):
+        understand(["Worse=2"], replace(both, signals=(signal("errors"),)))
+    own = replace(both.triggers[0], test=Canary(signal("Worse"), signal("Worse control"), Tolerance()))
+    rules = replace(both, triggers=(own,))
+    found = lay(understand(["Worse=2"], rules), rules, {}, START)
+    assert found.remarks == ("Worse reads Worse control as well, and that stays as it was seen last",)
+    assert lay(understand(["Worse=2", "Worse control=1"], rules), rules, {}, START).remarks == ()
 
 
 def laid(rules: Rollout, seen: Mapping[str, Observation], *texts: str) -> Mapping[str, Observation]:

@@ -218,6 +218,7 @@ class World(Replay):
         self.journal.append((str(happened.event), json.dumps(happened.body), now))
 
     def _take(self, step: Step, now: datetime) -> Step:
+        assert not [one.state.why for one in step.judgement.triggers if "defect of rollbackd" in one.state.why]
         self.last = step
         return Replay._take(self, step, now)
 

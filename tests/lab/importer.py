@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from rollback_daemon.lab.importing import gather
-from rollback_daemon.lab.importing.draft import PLACEHOLDER, Draft, Wanted
+from rollback_daemon.lab.importing.draft import Draft, Wanted
 from rollback_daemon.lab.importing.writing import rule_file, written
 from rollback_daemon.rules.load import load
 from rollback_daemon.rules.model import Rollout
+from rollback_daemon.rules.places import PLACEHOLDER
 
 
 def carried(folder: Path, source: Path, wanted: Wanted | None = None) -> tuple[Rollout, Draft]:

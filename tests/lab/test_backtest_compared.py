@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rollback_daemon.errors import ConfigurationError
-from rollback_daemon.lab.backtesting import incidents
+from rollback_daemon.lab.backtesting import incidents, words
 from rollback_daemon.lab.backtesting.compare import compared
 from rollback_daemon.lab.backtesting.incidents import Incident
 from rollback_daemon.lab.backtesting.report import Entry
@@ -125,3 +125,26 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str, said: str) ->
     file.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=said):
         incidents.read(file, [], NOW)
+
+
+def test_decisions_that_change_are_told_in_the_order_of_time() -> None:
+    early, late = "2026-11-08T21:25:00Z", "2026-11-13T08:26:00Z"
+    made = {
+        "added": [{"at": "2026-11-09T00:00:00Z", "what": "hold"}],
+        "gone": [{"at": late, "what": "resume"}],
+        "moved": [{"fired": early, "what": "rollback full > half", "seconds_later": -420.0}],
+    }
+    assert words.changes({"decisions": made}) == [
+        ("2026-11-08 21:25:00", "7m earlier", "rollback full > half"),
+        ("2026-11-09 00:00:00", "added", "hold"),
+        ("2026-11-13 08:26:00", "gone", "resume"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "headroom", "of_limit", "told"),
+    [(0.06, -0.04, -2.0, "past the limit by 0.04 (200% of it)"), (1, 0.99, 99.0, "short of the limit by 0.99"), (5, 0, 0.0, "at the limit")],
+)
+def test_how_close_it_came_is_told_as_past_or_short_of_the_limit(value: float, headroom: float, of_limit: float, told: str) -> None:
+    found = {"value": value, "labels": {}, "at": "2026-11-08T21:25:00Z", "headroom": headroom, "of_limit": of_limit}
+    assert words.closest({"closest": found}) == f"{value:g} at 2026-11-08 21:25:00, {told}"

@@ -13,7 +13,7 @@ from rollback_daemon.rules.aftercare import Aftercare, AtMost
 from rollback_daemon.rules.duties import Requires
 from rollback_daemon.rules.model import Action, ActionKind
 from rollback_daemon.signals.observation import Failed, Failure
-from tests.judge.world import approvals, gate, rollout, trigger
+from tests.judge.world import approvals, gate, relative, rollout, trigger
 from tests.lab.recorded import Recorded, backtested, between, hours, moves
 
 HOUR = timedelta(hours=1)
@@ -55,6 +55,21 @@ def test_nothing_is_put_back_while_the_cool_down_lasts_a_gate_fails_or_a_trigger
     assert ("14:30:00", "promote baseline > full") in moves(backtested(gated, hours(4), slow))
     blind = {"errors": lambda now: None if now.hour == 14 else between("13:00", "13:10", 20)(now)}
     assert ("15:00:00", "promote baseline > full") in moves(backtested(rollout(BASE), hours(4), blind))
+
+
+def test_a_history_that_begins_too_late_for_a_baseline_does_not_keep_it_down_for_ever() -> None:
+    """The stage that it begins at has none to be held against; the next one has, so that people may go on."""
+    held = trigger("Dear", relative("cost"), above=2)
+    value, count = relative("cost").baseline_questions() or ("", "")
+    late = {value: between("12:00", "12:30", None, 1.0), count: between("12:00", "12:30", None, 60.0)}
+    part = backtested(rollout(HIGH, held), hours(4), {"errors": between("13:00", "13:07", 20), **late})
+    assert ("14:05:15", "promote half > full") in moves(part)
+    assert next(one for one in part["triggers"] if one["alert"] == "Dear")["unknown"]["share"] < 0.6
+
+
+def test_a_gate_that_was_violated_says_its_value_beside_its_limit() -> None:
+    part = backtested(rollout(HIGH, gate("Slow", "latency", below=5)), hours(1), {"latency": between("12:10", "12:20", 9)})
+    assert part["gates"][0]["why"] == "latency 9, must be < 5"
 
 
 def test_nobody_resumes_what_would_be_taken_back_at_once() -> None:

@@ -81,6 +81,42 @@ def test_a_server_that_stays_away_ends_it_with_its_words() -> None:
         fetched(lambda _: GONE)
 
 
+def moved(grid: Grid, seconds: float) -> Any:
+    return [{"metric": {}, "values": [[grid.at(number).timestamp() + seconds, "1"] for number in range(grid.count)]}]
+
+
+@pytest.mark.parametrize("seconds", [-3600, -7, -15, 7, 15, 3600])
+def test_answers_for_other_times_than_were_asked_for_are_none(seconds: float) -> None:
+    with pytest.raises(HistoryGone, match="for other times than were asked for"):
+        fetched(lambda grid: moved(grid, seconds))
+
+
+TIME = START.timestamp()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        "text",
+        [1],
+        [{"values": []}],
+        [{"metric": {}}],
+        [{"metric": {"s": 5}, "values": []}],
+        [{"metric": {}, "values": [[TIME, None]]}],
+        [{"metric": {}, "values": [[TIME, "one"]]}],
+        [{"metric": {}, "values": [[float("nan"), "1"]]}],
+        [{"metric": {}, "values": [[float("inf"), "1"]]}],
+        [{"metric": {}, "histograms": [5]}],
+    ],
+)
+def test_what_is_no_answer_is_asked_for_again_and_ends_it(wrong: Any) -> None:
+    answers = iter([wrong, good(GRID)])
+    assert fetched(lambda _: next(answers))[0] == [(GRID, good(GRID))]
+    with pytest.raises(HistoryGone, match="not what the API promises"):
+        fetched(lambda _: wrong)
+
+
 def test_waiting_between_two_tries_is_done_by_whoever_may_have_to_end_it() -> None:
     waits: list[float] = []
     with pytest.raises(HistoryGone):
@@ -126,7 +162,16 @@ def test_what_may_still_change_and_what_took_too_long_is_asked_again(tmp_path: P
 def test_a_file_that_was_damaged_is_fetched_anew(tmp_path: Path) -> None:
     kept(tmp_path)[0].fetch("m", GRID)
     (file,) = tmp_path.iterdir()
-    for damaged in (b"", b"no gzip", gzip.compress(b"[{}]"), file.read_bytes()[:-9]):
+    good_file = file.read_bytes()
+    told = gzip.decompress(good_file)
+    odd = [b"[{}]", b"{}", b"null", b"[" * 100_000, b"[]", told.replace(b'"count":64', b'"count":63'), told.replace(b'"1"', b'"one"')]
+    odd += [
+        told.replace(b'"count":64', b'"count":1000000000000'),
+        told.replace(b'"start":"2026', b'"start":"2025'),
+        told.replace(b'"metric":{}', b'"m":5'),
+    ]
+    assert told not in odd
+    for damaged in (b"", b"no gzip", b"\x1f\x8b\x08\x00" + b"\xff" * 50, good_file[:-9], *map(gzip.compress, odd)):
         file.write_bytes(damaged)
         again, source = kept(tmp_path)
         assert again.fetch("m", GRID) == [(GRID, good(GRID))]
@@ -143,7 +188,9 @@ def test_what_nobody_used_for_a_month_is_removed_and_nothing_else(tmp_path: Path
     (file,) = tmp_path.iterdir()
     mine = tmp_path / "mine.json.gz"
     mine.touch()
-    for one in (file, mine):
+    killed = tmp_path / f"{file.name}.4711"
+    killed.touch()
+    for one in (file, mine, killed):
         os.utime(one, (START.timestamp(), START.timestamp()))
     prune(tmp_path, START + timedelta(days=29))
     assert file.exists()

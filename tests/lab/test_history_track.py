@@ -29,6 +29,12 @@ def test_a_gap_is_no_data_and_a_nan_is_no_number() -> None:
     ]
 
 
+def test_nothing_after_a_zero_is_not_zero() -> None:
+    track = Track(GRID)
+    track.take(result({"": [points(0)[0], (GRID.at(2).timestamp(), "0")]}))
+    assert [track.observation(number) for number in range(3)] == [Value({(): 0.0}), NoData(NOTHING), Value({(): 0.0})]
+
+
 def test_series_that_differ_in_their_name_alone_cannot_be_told_apart() -> None:
     track = Track(GRID)
     two = [{"metric": {"__name__": name, "s": "a"}, "values": points(1)} for name in ("m", "n")]
@@ -87,10 +93,12 @@ def test_a_baseline_is_asked_for_at_the_first_evaluation_and_then_as_often_as_th
     queries = ruled.triggers[0].test.questions()
     (mean, count) = next(ruled.relative_signals()).baseline_questions() or ("", "")
     grid = Grid(START + 3 * EVERY, EVERY, 50)
-    seen = [(now, mean in observations, count in observations) for now, observations in Walk([ruled], Recorded({}), piece=7).through(grid)]
+    source = Recorded({})
+    seen = [(now, mean in observations, count in observations) for now, observations in Walk([ruled], source, piece=7).through(grid)]
     asked = [now for now, has_mean, has_count in seen if has_mean and has_count]
     assert "latency" in set(queries)
     assert asked == [grid.start + number * timedelta(minutes=1) for number in range(13)]
+    assert asked == sorted(part.at(number) for query, part in source.asked if query == mean for number in range(part.count))
 
 
 def test_nothing_is_asked_twice_by_rollouts_that_share_a_query() -> None:

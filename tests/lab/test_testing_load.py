@@ -55,6 +55,7 @@ def test_a_mistake_in_what_is_expected_is_one_of_the_file(expected: str, tmp_pat
     ("entry", "said"),
     [
         ("input_series: [{series: errors_ratio, values: 1 stalex3}]", '"stalex3" is no part of a series (character 3)'),
+        ("input_series: [{series: '{}', values: 1}]", "a series without any label is none; give it a name"),
         ("input_series: [{series: 'errors_ratio{a!=\"b\"}', values: 1}]", 'the label "a"'),
         ("promql_expr_test: [{expr: x, eval_time: 0, exp_samples: [{labels: 'm[5m]', value: 1}]}]", '"m[5m]" is no series'),
         ("promql_expr_test: [{expr: x, eval_time: 0, exp_samples: [{histogram: '{{som:1}}'}]}]", 'did you mean "sum"?'),
@@ -90,7 +91,7 @@ def test_all_mistakes_are_said_at_once_those_of_the_rule_file_among_them(tmp_pat
 
 def test_a_rule_file_of_prometheus_is_told_what_to_do_with_it(tmp_path: Path) -> None:
     found = problems(desk(tmp_path, "  - {name: x}\n", rules="groups: []\n"))
-    assert any("`rollbackd import` makes triggers of it" in one for one in found)
+    assert any("is a rule file of Prometheus" in one and "`rollbackd import`" in one for one in found)
 
 
 def test_an_endpoint_is_well_or_not_and_nothing_between(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_the_printed_schema_takes_every_shipped_test_file_and_no_misspelt_key() 
 
 def test_a_test_file_can_be_checked_without_being_run(tmp_path: Path) -> None:
     fine = CliRunner().invoke(app, ["check", str(desk(tmp_path, "  - rollout_test: [{eval_time: 1m, stage: canary}]\n"))])
-    assert (fine.exit_code, fine.stdout) == (0, "ok\n")
+    assert (fine.exit_code, fine.stdout) == (0, f"{tmp_path / 'test.yml'}: ok\n")
     wrong = CliRunner().invoke(app, ["check", str(desk(tmp_path, "  - rollout_test: [{eval_time: 1m, stage: canari}]\n"))])
     assert wrong.exit_code == 2
     assert 'did you mean "canary"?' in wrong.stderr

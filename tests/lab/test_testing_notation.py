@@ -17,6 +17,8 @@ from rollback_daemon.lab.testing.load import load
 from rollback_daemon.lab.testing.notation import NotationError, Point, labels, points
 from rollback_daemon.lab.testing.results import Outcome
 from rollback_daemon.lab.testing.running import run
+from rollback_daemon.lab.testing.samples import expected
+from rollback_daemon.lab.testing.schema import ExpectedSample
 from rollback_daemon.lab.toolset import Toolset, toolsets
 
 NUMBERS = st.sampled_from(["0", "1", "7", "010", "08", "2.5", ".5", "3.", "1e3", "2E-2", "1.5e+1"])
@@ -123,6 +125,9 @@ def test_known_texts(text: str, meant: list[Point]) -> None:
         ("{{ sum:1}}", "{{ sum:1}}", "a space only separates"),
         ("{{buckets:[ 1]}}", "{{buckets:[ 1]}}", "write it like [1 2 1]"),
         ("{{schema:2}}+{{schema:0}}x1", "{{schema:2}}", "swap them"),
+        ("{{schema:9}}", "{{schema:9}}", "from -4 to 8, or -53"),
+        ("{{schema:-5}}", "{{schema:-5}}", "from -4 to 8, or -53"),
+        ("0 1e999", "1e999", "larger than a number can be"),
     ],
 )
 def test_anything_else_is_refused_with_the_token_and_the_remedy(text: str, token: str, remedy: str) -> None:
@@ -130,6 +135,12 @@ def test_anything_else_is_refused_with_the_token_and_the_remedy(text: str, token
         points(text)
     assert token in str(refused.value)
     assert remedy in str(refused.value)
+
+
+def test_a_bucket_beyond_every_number_has_no_end() -> None:
+    far, wide = "{{count:1 z_bucket_w:1 offset:5000 buckets:[1]}}", "{{z_bucket:3 z_bucket_w:1e300}}"
+    assert len(points(f"{wide}+{far}x2")) == 3
+    assert expected(ExpectedSample(histogram=far))[1] == (1, 0, [(math.inf, 1)])
 
 
 @pytest.mark.parametrize("text", ["m{a!='b'}", "m[5m]", "1 +", "m{a='b', a='c'}", "sum(m)", "m offset 5m"])

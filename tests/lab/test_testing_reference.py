@@ -15,28 +15,11 @@ from rollback_daemon.rules.load import load
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "rules" / "TESTING.md").read_text(encoding="utf-8")
-RULES = """\
-rollout: checkout
-owner: shop
-interval: 15s
-flags: {store: dotenv, path: /srv/checkout/.env}
-baseline: {NEW_CHECKOUT: "false"}
-stages:
-  - {stage: canary, exposure: 10%, set: {NEW_CHECKOUT: "true"}, soak: 1h}
-  - {stage: full, exposure: 100%, set: {NEW_CHECKOUT: all}, soak: 1h}
-signals:
-  errors: {expr: errors_ratio}
-gates:
-  - {gate: Errors, signal: errors, below: 1%}
-triggers:
-  - {alert: ErrorsHigh, signal: errors, above: 5%, for: 5m, severity: critical}
-"""
 
 
 def test_the_example_passes(toolset: Toolset, tmp_path: Path) -> None:
-    [example] = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-    (tmp_path / "checkout.yml").write_text(RULES, encoding="utf-8")
-    (tmp_path / "checkout-test.yml").write_text(example, encoding="utf-8")
+    for name, text in re.findall(r"^```yaml\n# (\S+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL):
+        (tmp_path / name).write_text(text, encoding="utf-8")
     done = CliRunner().invoke(app, ["test", str(tmp_path / "checkout-test.yml"), "--prometheus-binary", str(toolset.prometheus)])
     assert done.exit_code == 0, done.output
 

@@ -65,7 +65,7 @@ def test_a_living_prometheus_and_promtool_and_our_judge_agree_at_every_instant(
     server.wait_for("seen", 20)
     act_out(exporter)
     samples = written_down(server)
-    ticks = sorted(samples["ticks"])
+    ticks = sorted(samples["ticks"])[:-1]  # the last evaluation may not have written all of it yet
     grid = Grid(datetime.fromtimestamp(ticks[0], UTC), SECOND, len(ticks))
     assert [round(tick - ticks[0], 3) for tick in ticks] == list(range(len(ticks)))
     living = [phases_at(samples, tick) for tick in ticks]

@@ -58,6 +58,13 @@ def test_a_folder_is_no_rule_file(tmp_path: Path) -> None:
     assert complaints([tmp_path / "folder.yml"], tmp_path) == "folder.yml: cannot be read: is a directory"
 
 
+def test_what_nobody_wrote_by_hand_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "huge.yml").open("wb") as file:
+        file.truncate(4_000_001)
+    assert complaints([tmp_path / "huge.yml"], tmp_path) == "huge.yml: is larger than 4 MB; split it"
+    assert complaints([Path("/dev/zero")], tmp_path) == "/dev/zero: is larger than 4 MB; split it"
+
+
 def test_files_that_cannot_be_read_do_not_hide_the_others(tmp_path: Path) -> None:
     said = complaints([BAD / "empty-path.yml", tmp_path / "absent.yml"], tmp_path)
     assert "absent.yml: cannot be read" in said

@@ -123,6 +123,14 @@ def test_a_harm_that_is_over_is_seen_to_be_over() -> None:
     assert worst(after) is Verdict.CLEAR
 
 
+def test_infinite_values_on_both_sides_are_judged_by_ranks_too() -> None:
+    seen: list[Seen] = [(math.inf if number % 2 else -math.inf, -math.inf if number % 3 else math.inf) for number in range(60)]
+    for beyond in (None, 0.1, 3.0):
+        reading = judged(replace(RANKS, beyond=beyond), seen)[0].series[()]
+        assert reading.verdict is Verdict.CLEAR
+        assert "nan" not in reading.why
+
+
 def test_values_far_out_may_be_left_out_for_the_ranks() -> None:
     seen: list[Seen] = [*noisy(1, 1, 50), *[(500.0, 1.0)] * 10]
     kind = replace(RANKS, tolerance=Tolerance(amount=0.0))
@@ -266,6 +274,21 @@ def test_no_data_means_what_the_experiment_says_and_collecting_never_does() -> N
     assert verdict(kind, [(EMPTY, 1.0)]) is Verdict.BREACHED
     assert verdict(kind, [(1.0, 1.0)]) is Verdict.UNKNOWN
     assert verdict(kind, [(FAILED, 1.0)]) is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("new", "old"),
+    [
+        (Value({A: 1.0}), EMPTY),
+        (Value({A: 1.0}), NAN),
+        (Value({A: 1.0}), Value({B: 1.0})),
+        (Value({A: 1.0, B: 1.0}), Value({A: 1.0})),
+        (Value({(("n", str(number)),): 1.0 for number in range(MOST_SERIES + 1)}), 1.0),
+    ],
+)
+def test_what_only_the_control_lacks_is_unknown_whatever_the_experiment_says(new: Observation, old: Observation | float) -> None:
+    kind = replace(SEQUENTIAL, experiment=Signal("errors", "new", no_data=OnNoData.BREACH))
+    assert verdict(kind, [(new, old)] * 30) is Verdict.UNKNOWN
 
 
 # which values belong together

@@ -25,7 +25,7 @@ def test_permeability_of_a_membrane_as_in_the_help_of_wilcox_test() -> None:
     term = [0.80, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46]
     early = [1.15, 0.88, 0.90, 0.74, 1.21]
     found = ranks.compared(term, early)
-    assert (found.u, round(found.p, 4), round(found.shift, 3)) == (35, 0.1272, 0.305)
+    assert (found.u, round(ranks.chance(term, early), 4), round(found.shift, 3)) == (35, 0.1272, 0.305)
     assert found.effect == 35 / 50
 
 
@@ -33,14 +33,14 @@ def test_age_at_diagnosis_as_in_the_help_of_mannwhitneyu() -> None:
     """U = 17 and 3 of 20; p = 0.11 for both sides, and half of that for one."""
     men, women = [19.0, 22.0, 16.0, 29.0, 24.0], [20.0, 11.0, 17.0, 12.0]
     assert (ranks.compared(men, women).u, ranks.compared(women, men).u) == (17, 3)
-    assert ranks.compared(men, women).p == pytest.approx(0.1111111111111111 / 2)
+    assert ranks.chance(men, women) == pytest.approx(0.1111111111111111 / 2)
 
 
 def test_the_shift_is_that_of_wilcox_test_with_conf_int() -> None:
     """W = 53, p = 0.02813 for both sides, and a difference in location of 19.5, as R answers."""
     first, second = [7.0, 14, 22, 36, 40, 48, 49, 52], [3.0, 5, 6, 10, 17, 18, 20, 39]
     found = ranks.compared(first, second)
-    assert (found.u, found.shift, round(2 * found.p, 5)) == (53, 19.5, 0.02813)
+    assert (found.u, found.shift, round(2 * ranks.chance(first, second), 5)) == (53, 19.5, 0.02813)
 
 
 def test_ties_have_the_estimate_of_the_depression_scores() -> None:
@@ -57,11 +57,12 @@ def test_u_p_and_effect_are_those_of_scipy_and_of_counting(first: list[float], s
     assert found.u == pytest.approx(counted)
     assert found.effect == pytest.approx(counted / (len(first) * len(second)))
     if len({*first, *second}) > 1:
-        assert found.p == pytest.approx(float(stats.mannwhitneyu(first, second, alternative="greater").pvalue))
+        assert ranks.chance(first, second) == pytest.approx(float(stats.mannwhitneyu(first, second, alternative="greater").pvalue))
 
 
 def test_of_two_groups_that_are_constant_and_equal_nothing_is_said() -> None:
-    assert ranks.compared([1.0] * 50, [1.0] * 50) == ranks.Comparison(1250, 1.0, 0.5, 0.0)
+    assert ranks.compared([1.0] * 50, [1.0] * 50) == ranks.Comparison(1250, 0.5, 0.0)
+    assert ranks.chance([1.0] * 50, [1.0] * 50) == 1
 
 
 def test_outliers_are_what_is_outside_of_tukeys_fences() -> None:
@@ -69,6 +70,13 @@ def test_outliers_are_what_is_outside_of_tukeys_fences() -> None:
     assert ranks.without_outliers([*values, 13.5], 1.5) == [*values, 13.5]
     assert ranks.without_outliers([*values, 30.0, -40.0], 1.5) == values
     assert ranks.without_outliers([2.0] * 9 + [3.0], 3) == [2.0] * 9
+    assert ranks.without_outliers([0.0, 10.0], 0.1) == [0.0, 10.0], "never all of them"
+
+
+def test_the_shift_of_many_values_is_that_of_all_but_for_a_little() -> None:
+    chance = np.random.default_rng(4)
+    first, second = chance.lognormal(0.3, 1, 900), chance.lognormal(0, 1, 700)
+    assert ranks.compared(first, second).shift == pytest.approx(float(np.median(np.subtract.outer(first, second))), rel=0.01)
 
 
 # for ever: bets
@@ -194,3 +202,19 @@ def test_what_is_shown_is_never_less_than_what_was_computed() -> None:
         record = judging.sequentially(record, (2.0, 1.0), Tolerance(), 1e-6, 10)
         exact = 1 / sequential.evidence(record["stakes"][0], number)
         assert min(1.0, exact) <= record["p"] <= max(1.1 * exact, exact)
+
+
+def test_to_look_both_ways_is_paid_for_by_both() -> None:
+    """The chance of either is at most the sum of both: twice the smaller of two chances, or the mean of what both bets have won."""
+    pairs = [(1.0 + number % 3, 1.0) for number in range(20)]
+    sequentially, by_ranks = {}, {}
+    for direction in Direction:
+        record: dict[str, Any] = {}
+        ranked_record: dict[str, Any] = {}
+        for pair in pairs:
+            record = judging.sequentially(record, pair, Tolerance(direction, 0.0), 0.01, 50)
+            ranked_record = judging.by_ranks(ranked_record, pair, Tolerance(direction, 0.0), (20, 50), None)
+        sequentially[direction], by_ranks[direction] = record["p"], ranked_record["p"]
+    assert sequentially[Direction.DECREASE] == 1
+    assert sequentially[Direction.EITHER] == pytest.approx(2 * sequentially[Direction.INCREASE], rel=0.1)
+    assert by_ranks[Direction.EITHER] == pytest.approx(2 * by_ranks[Direction.INCREASE], rel=0.1)

@@ -7,7 +7,7 @@ import pytest
 
 from rollback_daemon.rules import promql
 from rollback_daemon.rules.reading import Verdict, worst
-from rollback_daemon.signals.observation import NoData, Observation, Value
+from rollback_daemon.signals.observation import NOTHING, NoData, Observation, Value
 from tests.rules.kinds import EMPTY, FAILED, NAN, NOW, A, B, assessed, kind, one, said
 
 
@@ -20,6 +20,7 @@ from tests.rules.kinds import EMPTY, FAILED, NAN, NOW, A, B, assessed, kind, one
         (NAN, "clear (the value is NaN)"),
         (FAILED, "error (no answer)"),
         (NoData("not asked"), "no_data (not asked)"),
+        (NoData(NOTHING, ("a store is away",)), "no_data (the query returned nothing, with a warning: a store is away)"),
     ],
 )
 def test_only_an_answer_without_a_series_is_a_breach(tmp_path: Path, answer: Observation, what: str) -> None:

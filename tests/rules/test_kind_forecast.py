@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from rollback_daemon.judge.trigger import TriggerState, advance
 from rollback_daemon.rules.advice import warnings
-from rollback_daemon.rules.measures import OnNoData
 from rollback_daemon.rules.reading import Health, Verdict
 from rollback_daemon.signals.observation import Observation, Value
-from tests.rules.kinds import EMPTY, FAILED, NAN, NOW, A, B, assessed, kind, one, rollout, said
+from tests.rules.kinds import EMPTY, FAILED, MAX_GAP, NAN, NOW, A, B, assessed, kind, one, rollout, said
 
 FULL = {"signal": "disk", "above": "90%", "within": "4h", "fit": "1h"}
 RANGE = "(disk)[1h:15s]"
@@ -61,10 +61,12 @@ def test_too_little_of_a_past_is_no_blindness_and_no_breach(tmp_path: Path) -> N
     (trigger,) = rollout(tmp_path, {"forecast": FULL}, signals=signals).triggers
     young = answers(Value({A: 1.0, B: 1.0}), Value({A: 5.0, B: 5.0}), Value({A: 0.0, B: 0.0}), Value({A: 240.0, B: 10.0}))
     collecting = assessed(trigger.test, young)
-    assert (collecting.health, collecting.no_data) == (Health.COLLECTING, OnNoData.HOLD)
+    assert (collecting.health, collecting.series[B].stays) == (Health.COLLECTING, True)
     assert {labels: reading.verdict for labels, reading in collecting.series.items()} == {A: Verdict.BREACHED, B: Verdict.UNKNOWN}
     blind = assessed(trigger.test, {**young, "disk": Value({B: 1.0}, {A: "the value is NaN"})})
-    assert (blind.health, blind.no_data) == (Health.OK, OnNoData.BREACH)
+    assert blind.health is Health.OK, "no collecting: something cannot be seen"
+    state = advance(trigger, TriggerState(), blind, {}, NOW, MAX_GAP)
+    assert [one.labels for one in state.active] == [A], "what cannot be seen is the breach that the signal says, what is young is none"
 
 
 def test_each_series_has_its_own_line_and_one_that_is_gone_has_none(tmp_path: Path) -> None:

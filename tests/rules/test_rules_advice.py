@@ -59,7 +59,7 @@ def how(folder: Path, trigger: str, *, base: str = BASE) -> str:
         ),
         (
             "alert: A, violations: {signal: errors, above: 1%, at_least: 3, out_of: 5, every: 1m}, dry_run: true",
-            f"A: violations of errors > 0.01 out of 5 (one each 1m) >= 3, at once; rollback to previous at every stage, {DRY}",
+            f"A: violations of errors > 0.01 (out of the last 5, one each 1m) >= 3, at once; rollback to previous at every stage, {DRY}",
         ),
         (
             "alert: A, signal: errors, above: 1%, no_data: breach, stages: [baseline, canary, half]",
@@ -387,3 +387,8 @@ def test_a_share_of_a_whole_that_should_exceed_one_was_most_likely_meant_in_perc
     share = "sum(rate(http_total{code='500'}[5m])) / sum(rate(http_total[5m]))"
     lines = said(tmp_path, f'alert: A, expr: "{share}", above: {limit}')
     assert any("a share of a whole is hardly ever" in line for line in lines) is warned
+
+
+def test_what_an_import_could_not_know_has_still_to_be_written(tmp_path: Path) -> None:
+    found = said(tmp_path, base=BASE.replace("team-shop", "FILL-IN").replace("USE_X", "FILL-IN").replace("dotenv", "json"))
+    assert [line.partition(": FILL-IN has still")[0] for line in found[:2]] == ["2:8: owner", "5:21: baseline.FILL-IN"]

@@ -176,7 +176,7 @@ def test_every_kind_has_words_for_people() -> None:
     assert (counted.subject, counted.limit, counted.expr) == ("violations of gates in a row (one each 1m)", "> 3", "")
     assert list(counted.questions()) == ["x", "y"]
     some = Violations("a > 1", (Check(Signal("a", "x"), ABOVE_1),), Condition(Op.AT_LEAST, 3), 5)
-    assert (some.subject, some.expr) == ("violations of a > 1 out of 5", "x")
+    assert (some.subject, some.expr) == ("violations of a > 1 (out of the last 5)", "x")
 
 
 # counting

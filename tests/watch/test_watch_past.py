@@ -2,12 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rollback_daemon.errors import ImpossibleMoment, OperationRefused
@@ -15,6 +16,7 @@ from rollback_daemon.faces import views, views_past
 from rollback_daemon.governance.moments import moment
 from rollback_daemon.governance.past import past
 from rollback_daemon.judge.transitions import Event, Kind
+from rollback_daemon.rules.model import Rollout
 from tests.watch.guarded import AWAY, BAD, GOOD, NOON, SECOND, SLOW, Desk, content
 
 
@@ -168,29 +170,55 @@ def test_where_the_clock_was_set_back_the_later_time_counts(tmp_path: Path) -> N
     desk.close()
 
 
-MOVES = st.lists(st.sampled_from(["good", "good", "bad", "slow", "slow", "slow", "promote", "resume", "hold", "raise", "away"]), max_size=14)
+MOVES = st.lists(
+    st.sampled_from(["good", "good", "bad", "slow", "slow", "slow", "promote", "resume", "hold", "raise", "away", "restart", "drop", "back"]),
+    max_size=16,
+)
+LOOKS = {"good": GOOD, "bad": BAD, "slow": SLOW, "away": AWAY}
+SAME = ("phase", "stage", "exposure", "since", "entered", "why", "blind", "drift", "degraded", "transition", "proposal", "rules_sha256")
+
+
+def in_short(told: dict[str, Any]) -> dict[str, Any]:
+    """What a moment and the present have in common."""
+    return {name: told[name] for name in SAME} | {one["alert"]: one["phase"] for one in told["triggers"]}
 
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=MOVES)
-def test_now_is_what_the_daemon_itself_says(tmp_path_factory: pytest.TempPathFactory, moves: list[str]) -> None:
+@example(moves=["slow", "restart", "good"]).via("what was pending before a long stop is forgotten")
+@example(moves=["slow", "drop", "good", "back", "good"]).via("a trigger that was taken out and put in again")
+def test_a_moment_is_told_as_the_daemon_itself_told_it_then(tmp_path_factory: pytest.TempPathFactory, moves: list[str]) -> None:
     desk = Desk(tmp_path_factory.mktemp("now"))
     desk.watch.tell_rules()
-    desk.evaluate()
-    looks = {"good": GOOD, "bad": BAD, "slow": SLOW, "away": AWAY}
+    desk.climb_to("canary")
+    whole, said = desk.rollout, dict[datetime, dict[str, Any]]()
     for one in moves:
-        if one in looks:
-            desk.evaluate(looks[one])
-        elif one == "raise":
-            desk.env.write_text(content("full"))
-        else:
-            ask(desk, one)
+        move(desk, one, whole)
         desk.settle()
-    told, live = then(desk, desk.hands.time), views.explanation(desk.watch)
-    same = ("phase", "stage", "exposure", "since", "entered", "why", "blind", "drift", "degraded", "transition", "proposal", "rules_sha256")
-    assert {name: told[name] for name in same} == {name: live[name] for name in same}
-    assert {one["alert"]: one["phase"] for one in told["triggers"]} == {one["alert"]: one["phase"] for one in live["triggers"]}
+        if one in LOOKS or desk.hands.time in said:
+            said[desk.hands.time] = in_short(views.explanation(desk.watch))
+    assert {at: in_short(then(desk, at)) for at in said} == said
     desk.close()
+
+
+def move(desk: Desk, one: str, whole: Rollout) -> None:
+    """What happens to the world, its people and its rule file."""
+    if one in LOOKS:
+        desk.evaluate(LOOKS[one])
+    elif one == "raise":
+        desk.env.write_text(content("full"))
+    elif one == "restart":
+        desk.hands.time += 10 * SECOND
+        desk.restart()
+        desk.evaluate()
+    elif one in {"drop", "back"}:
+        desk.rollout = replace(whole, triggers=whole.triggers[:1], digest="1") if one == "drop" else whole
+        desk.hands.time += SECOND / 2
+        desk.watch.reconfigure(desk.rollout, desk.watch.store)
+        desk.watch.tell_rules()
+        desk.evaluate()
+    else:
+        ask(desk, one)
 
 
 def ask(desk: Desk, what: str) -> None:

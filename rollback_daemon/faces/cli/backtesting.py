@@ -50,7 +50,7 @@ def backtest(
     piece: Annotated[int, typer.Option("--piece", min=1, max=11_000, help="Evaluations asked for in one query.")] = 2880,
     output: FORMAT = Format.TABLE,
 ) -> None:
-    """Run rule files over recorded history: what would have fired and been rolled back, when, how close it came, and what could not be told."""
+    """Run rule files over recorded history. What would have fired and been rolled back, when, how close it came, what could not be told."""
     from rollback_daemon.lab.backtesting.order import Wish
     from rollback_daemon.lab.backtesting.run import Settings
 
@@ -115,7 +115,7 @@ def _run(wish: "Wish", cache: Path | None, plotted: bool) -> tuple[dict[str, Any
         fail(str(error), UNKNOWN)
     except Interrupted as error:
         reached = f"judged until {error.at:%Y-%m-%d %H:%M:%S} UTC" if error.at else "before the first evaluation"
-        fail(f"the server stayed away ({error}), {reached}{kept}", UNKNOWN)
+        fail(f"the server gave no usable answer ({error}), {reached}{kept}", UNKNOWN)
     except KeyboardInterrupt:
         fail(f"stopped{kept}", UNKNOWN)
     except NothingThere as error:

@@ -77,8 +77,9 @@ def check(
         ]
         print_json({"ok": True, "rollouts": found})
         return
-    if not rollouts:
-        typer.echo("ok")
+    for path in map(str, paths):
+        if all(path != one.file for one in rollouts):  # a configuration, or a file of tests
+            typer.echo(f"{path}: ok")
     for one in rollouts:
         ladder = " > ".join(stage.name for stage in one.stages)
         typer.echo(f"{one.file}: ok: {one.name}: {ladder}; gates: {len(one.gates)}, triggers: {len(one.triggers)}")

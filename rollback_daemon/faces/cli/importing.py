@@ -46,7 +46,7 @@ def import_(
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
     output: FORMAT = Format.TABLE,
 ) -> None:
-    """Make a rule file of other tools' rules, and list by place what could not be carried over or means something else here."""
+    """Make a rule file of other tools' rules. What could not be carried over, or means something else here, is listed by place."""
     from rollback_daemon.errors import ConfigurationError
     from rollback_daemon.lab import importing
     from rollback_daemon.lab.importing import writing

@@ -26,7 +26,7 @@ def show(out: Console, document: Entry) -> None:
         if document["scored"]:
             _scored(out, document["scored"][number])
     if document["compared"]:
-        _compared(out, document["compared"])
+        _compared(out, document)
     for one in document["queries"]:
         if one["query"] in document["hopeless"]:
             tell(out, f"[red]could not tell[/red]: {escape(one['query'])} failed every time: {escape(one['why'])}")
@@ -39,15 +39,15 @@ def _rollout(out: Console, one: Entry) -> None:
     tell(out, f"[bold]{escape(one['rollout'])}[/bold] ({escape(one['file'])}): [bold]{escape(words.headline(one))}[/bold]")
     often = f"{one['evaluations']:,} evaluations, one every {words.span(one['interval'])}"
     tell(out, f"  {words.clock(one['from'])} to {words.clock(one['to'])} UTC, {often}; {escape(words.begins(one))}")
-    stays = ", ".join(f"{escape(stage['stage'])} {words.share(stage['share'])}" for stage in one["stages"])
-    tell(out, f"  of the time at {stays}; latched {words.share(one['latched'])}")
+    tell(out, f"  {escape(words.stood(one))}")
     if told := words.ends(one):
         tell(out, f"  {escape(told)}")
     for said in one["untold"]:
         tell(out, f"  [yellow]note[/yellow]: {escape(said)}")
     out.print()
-    heads = ("TRIGGER", "LIMIT", "FIRED", "FIRING", "PENDING", "LONGEST", "UNKNOWN", "CLOSEST")
-    rows(out, heads, [_trigger(trigger) for trigger in one["triggers"]])
+    rows(out, ("TRIGGER", "FIRED", "FIRING", "PENDING", "BREACHED", "UNKNOWN", "LIMIT"), [_trigger(trigger) for trigger in one["triggers"]], room=12)
+    out.print()
+    rows(out, ("TRIGGER", "CLOSEST"), [[escape(trigger["alert"]), escape(words.closest(trigger))] for trigger in one["triggers"]])
     for said, names in words.blind(one["triggers"]).items():
         tell(out, f"  [yellow]{escape(', '.join(names))} could not be told[/yellow]: {escape(said)}")
     if one["gates"]:
@@ -70,8 +70,8 @@ def _listed(out: Console, heads: Sequence[str], cells: Sequence[Sequence[str]]) 
 def _trigger(one: Entry) -> list[str]:
     colour = "red" if one["fired"] else "yellow" if one["unknown"]["share"] == 1 else "green"
     times = [words.span(one["firing_seconds"]) if one["fired"] else "-", words.span(one["pending_seconds"]) if one["pending_seconds"] else "-"]
-    measured = [words.longest(one), words.share(one["unknown"]["share"]), words.closest(one)]
-    return [f"[{colour}]{escape(one['alert'])}[/{colour}]", escape(words.limit(one)), str(one["fired"]), *times, *map(escape, measured)]
+    measured = [words.longest(one), words.share(one["unknown"]["share"])]
+    return [f"[{colour}]{escape(one['alert'])}[/{colour}]", str(one["fired"]), *times, *measured, escape(words.limit(one))]
 
 
 def _gate(one: Entry) -> list[str]:
@@ -102,25 +102,24 @@ def _scored(out: Console, one: Entry) -> None:
         tell(out, f"  outside of the history: {escape(', '.join(one['outside'][:_MOST_ROWS]))}")
 
 
-def _compared(out: Console, one: Entry) -> None:
+def _compared(out: Console, document: Entry) -> None:
+    one = document["compared"]
     out.print()
     tell(out, f"[bold]with {escape(one['file'])} instead[/bold]{'' if one['different'] else ': no difference'}")
-    cells = [[escape(trigger["alert"]), *_change(trigger)] for trigger in one["triggers"]]
+    tell(out, f"  {escape(words.headline(document['other']))}")
+    tell(out, f"  {escape(words.stood(document['other']))}")
+    out.print()
+    cells = [[escape(trigger["alert"]), *_change(trigger, words.only_in(trigger, document))] for trigger in one["triggers"]]
     rows(out, ("TRIGGER", "FIRED", "UNKNOWN", "WHAT IS DIFFERENT"), cells)
-    made = one["decisions"]
-    for word in ("added", "gone"):
-        for each in made[word][:_MOST_ROWS]:
-            tell(out, f"  decision {word}: {words.clock(each['at'])} {escape(each['what'])}")
-    for each in made["moved"][:_MOST_ROWS]:
-        tell(out, f"  decision moved: {words.clock(each['fired'])} {escape(each['what'])}, {words.later(each['seconds_later'])}")
+    _listed(out, ("AT", "CHANGE", "DECISION"), [[at, word, escape(what)] for at, word, what in words.changes(one)])
 
 
-def _change(one: Entry) -> list[str]:
+def _change(one: Entry, only: str) -> list[str]:
     fired = f"{one['fired'][0]} > {one['fired'][1]}" if one["fired"][0] != one["fired"][1] else str(one["fired"][0])
     unknown = [words.share(value) for value in one["unknown"]]
-    parts = [f"only in {one['only_in']} file"] if one["only_in"] else []
+    parts = [only] if only else []
     if one["limits"][0] != one["limits"][1] and not one["only_in"]:
-        parts.append(f"{one['limits'][0]} is {one['limits'][1]}")
+        parts.append(f"{one['limits'][0]} becomes {one['limits'][1]}")
     for word in ("added", "gone"):
         parts += [f"{word} {words.clock(each['fired'])}" for each in one[word][:_MOST_ROWS]]
     parts += [f"{words.clock(each['fired'])} is {words.later(each['seconds_later'])}" for each in one["moved"][:_MOST_ROWS]]

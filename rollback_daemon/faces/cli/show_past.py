@@ -25,12 +25,17 @@ def explain(out: Console, one: Mapping[str, Any]) -> None:
     for label, said in _standing(one):
         _said(out, label, said)
     _transition(out, one["transition"])
+    quiet = [trigger["alert"] for trigger in one["triggers"] if trigger["phase"] == "inactive" and not trigger["series"]]
     for trigger in one["triggers"]:
+        if trigger["alert"] in quiet:
+            continue
         tell(out, f"[bold]{escape(trigger['alert'])}[/]  {word(trigger['phase'])}", 2)
         for series in trigger["series"][:5]:
             labelled(
                 out, "value", f"{escape(series['sentence'].removeprefix(trigger['alert'] + ' '))}, {series['phase']} since {clock(series['since'])}"
             )
+    if quiet:
+        tell(out, f"{word('inactive')}  {escape(', '.join(quiet))}", 2)
     for title, lines in (("gates that did not pass", one["gates"]), ("budgets that were spent", one["budgets"])):
         if lines:
             out.print(f"[bold]{title}[/]")
@@ -76,7 +81,7 @@ def _standing(one: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if one["rehearsing"]:
         yield "rehearsal", escape(f"{one['rehearsing']['id']}, from {one['rehearsing']['stage']}")
     if one["incident"]:
-        yield "incident", escape(f"{one['incident']}: {one['verification']}")
+        yield "incident", escape(f"{one['incident']}, verification: {one['verification']}")
     for escalated in one["escalations"]:
         due = f", rollback to {escalated['announced']['to']} announced for {clock(escalated['announced']['due'])}" if escalated["announced"] else ""
         hand = f", in the hands of {escalated['acknowledged']}" if escalated["acknowledged"] else ""

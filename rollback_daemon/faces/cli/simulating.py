@@ -29,7 +29,7 @@ def simulate(
     url: URL = DEFAULT_URL,
     output: FORMAT = Format.TABLE,
 ) -> None:
-    """What would happen, step by step, if signals had these values from now on and all else stayed as it was seen last. Changes nothing."""
+    """What would happen if signals were otherwise. Told step by step, with all else as it was seen last; nothing is changed."""
     if not settings and at_stage is None:
         fail("nothing is supposed; add --set NAME=VALUE (error_rate=2%) or --at-stage STAGE", USAGE)
     query: dict[str, Any] = {"set": settings, "for": for_, "at_stage": at_stage}  # two of them are words of Python

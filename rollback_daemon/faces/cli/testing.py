@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rollback_daemon.lab.testing.load import Case
     from rollback_daemon.lab.testing.results import Result
 
+_HANG = re.compile(r" *(\S+ {2,})?")  # what stands before the words of a line: a label, or a time
+
 
 def test(
     paths: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Test files; `rollbackd schema tests` prints how they are written.")],
@@ -26,7 +28,7 @@ def test(
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Begin no further case after one that did not pass.")] = False,
     prometheus_binary: Annotated[Path | None, typer.Option("--prometheus-binary", metavar="PATH", help="The Prometheus to try them on.")] = None,
 ) -> None:
-    """Run unit tests of rule files: series in promtool's notation against the daemon's own judge, with what people do in between."""
+    """Run unit tests of rule files. Series in promtool's notation meet the daemon's own judge, with what people do in between."""
     from rollback_daemon.lab.testing.suite import run_all
 
     pattern = _pattern(only)
@@ -34,7 +36,8 @@ def test(
     if pattern and not any(pattern.search(f"{one.file}: {one.name}") for one in cases):
         fail(f'no case is called like "{only}"; there are {", ".join(sorted({one.name for one in cases})[:10])}', USAGE)
     program, version = _program(prometheus_binary)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # else its servers would outlive it
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # else its folders would outlive it
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
     began, table = time.monotonic(), _Table(version) if output is Format.TABLE else None
     results = run_all(cases, program, only=pattern, fail_fast=fail_fast, told=table.told if table else lambda _: None)
     if junit:
@@ -131,7 +134,8 @@ class _Table:
             from rollback_daemon.lab.testing.telling import report
 
             for line in report(one):
-                tell(self._out, f"    {escape(clean(line))}", 8)
+                start = _HANG.match(line)
+                tell(self._out, f"    {escape(clean(line))}", 4 + (start.end() if start else 0))
 
     def total(self, results: "list[Result]", seconds: float) -> None:
         """The last line."""

@@ -21,6 +21,7 @@ from rollback_daemon.faces import views, views_past
 from rollback_daemon.faces.http import aftercare, changes, flags, incidents, simulating
 from rollback_daemon.faces.http.answers import NOT_DONE, AsciiJSON, NotDone, PassiveError, ReasonSaid, informed
 from rollback_daemon.faces.http.caller import CHALLENGE, NotAllowedError, NotAuthenticatedError, identify
+from rollback_daemon.faces.http.leisure import BusyError, Turns
 from rollback_daemon.faces.views_aftercare import hooks_behind
 from rollback_daemon.governance import about, moments
 from rollback_daemon.governance.markdown import markdown
@@ -52,11 +53,12 @@ def build(guard: Guard, registry: CollectorRegistry, reload: Callable[[], None])
     )
     _errors(api)
     _health(api, guard, registry, reload)
-    _reading(api, guard)
+    turns = Turns()
+    _reading(api, guard, turns)
     changes.add(api, guard)
     aftercare.add(api, guard)
     incidents.add(api, guard)
-    simulating.add(api, guard)
+    simulating.add(api, guard, turns)
     flags.add(api, guard)
     return api
 
@@ -105,7 +107,7 @@ def _kinds(names: str | None) -> frozenset[str] | None:
     return frozenset(asked)
 
 
-def _reading(api: FastAPI, guard: Guard) -> None:
+def _reading(api: FastAPI, guard: Guard, turns: Turns) -> None:
     @api.get("/api/v1/rollouts")
     def rollouts() -> list[dict[str, Any]]:
         """Every rollout in a line."""
@@ -120,8 +122,9 @@ def _reading(api: FastAPI, guard: Guard) -> None:
     def explain(rollout: str, at: Annotated[str | None, Query(description=_AT)] = None) -> dict[str, Any]:
         """One rollout in full: why it is where it is, and what would change that; or what was so at a moment of the past, from the journal."""
         if at is not None:
-            watched = guard.watch(rollout).rollout
-            return views_past.moment(past(guard.journal, rollout, moments.moment(at, _CLOCK.now())), watched)
+            watched, then = guard.watch(rollout).rollout, moments.moment(at, _CLOCK.now())
+            with turns.take():
+                return views_past.moment(past(guard.journal, rollout, then), watched)
         return {**views.explanation(informed(guard).watch(rollout)), "hooks": hooks_behind(guard.hooks_behind(rollout))}
 
     @api.get("/api/v1/rollouts/{rollout}/history", responses=_READING)
@@ -204,6 +207,7 @@ def _errors(api: FastAPI) -> None:
     api.add_exception_handler(PassiveError, answer(503))
     api.add_exception_handler(JournalUnavailable, answer(503))
     api.add_exception_handler(ImpossibleMoment, answer(400))
+    api.add_exception_handler(BusyError, answer(503))
     api.add_exception_handler(Exception, defect)
 
 

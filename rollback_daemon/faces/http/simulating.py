@@ -1,13 +1,9 @@
 """The route that tells what would happen if signals had other values. It changes nothing: no record, no flag, no alert, no metric.
 
 A reader must not slow the guard: one simulation runs at a time, for a few seconds at most, and idles for as long as it works; the lock of the rollout
-is held only while its state is taken, which nothing changes afterwards. Must not live here: what would happen (`simulation`).
+is held only while its state is taken, which nothing changes afterwards. Must not live here: what would happen (`simulation`), turns (`leisure`).
 """
 
-import contextlib
-import threading
-import time
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -18,19 +14,17 @@ from rollback_daemon.clock import SystemClock
 from rollback_daemon.durations import parse_duration
 from rollback_daemon.errors import FlagError, JournalUnavailable, OperationRefused
 from rollback_daemon.faces.http.answers import NOT_DONE, AsciiJSON, NotDone, informed
+from rollback_daemon.faces.http.leisure import Leisure, Turns
 from rollback_daemon.flags.store import FlagValue
 from rollback_daemon.guard import Guard
 from rollback_daemon.hooks.events import CONTEXT
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.simulation.acting import Present, Run, simulate
-from rollback_daemon.simulation.settings import BadSettingError, understand
+from rollback_daemon.simulation.settings import BadSettingError, Setting, understand
 from rollback_daemon.simulation.telling import tell
 from rollback_daemon.watch import Watch
 
 _SECONDS = 5.0  # of one simulation; the command line waits ten for an answer
-_WAIT = 3.0  # seconds for the one before to end
-_AT_ONCE = 3  # that run or wait: each of them keeps a thread that other requests may need
-_BREATH = 0.005  # seconds of work after which it idles for as long
 _TRIES = 3  # to read flags that are being changed
 _TEXT = Annotated[str, Query(max_length=1000)]
 _CLOCK = SystemClock()
@@ -40,53 +34,8 @@ _SIMULATING: dict[int | str, dict[str, Any]] = {
 }
 
 
-class BusyError(Exception):
-    """Others are being simulated."""
-
-
-class Turns:
-    """One simulation at a time, few that wait."""
-
-    def __init__(self, wait: float = _WAIT) -> None:
-        self._wait = wait
-        self._room = threading.BoundedSemaphore(_AT_ONCE)
-        self._turn = threading.Lock()
-
-    @contextlib.contextmanager
-    def take(self) -> Iterator[None]:
-        """Wait for the turn. Raises BusyError where it does not come soon."""
-        if not self._room.acquire(blocking=False):
-            raise BusyError
-        try:
-            if not self._turn.acquire(timeout=self._wait):
-                raise BusyError
-            try:
-                yield
-            finally:
-                self._turn.release()
-        finally:
-            self._room.release()
-
-
-class Leisure:
-    """Lets a simulation go on until its time is over, and makes it idle for as long as it works."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-        self._since = time.monotonic()
-
-    def proceed(self) -> bool:
-        """Whether there is time for another evaluation."""
-        worked = time.monotonic() - self._since
-        if worked >= _BREATH:
-            time.sleep(worked)
-            self._since = time.monotonic()
-        return time.monotonic() < self._end
-
-
-def add(api: FastAPI, guard: Guard) -> None:
+def add(api: FastAPI, guard: Guard, turns: Turns) -> None:
     """Put this route into the application."""
-    turns = Turns()
 
     @api.get("/api/v1/rollouts/{rollout}/simulation", responses=_SIMULATING)
     def simulation(
@@ -102,8 +51,6 @@ def add(api: FastAPI, guard: Guard) -> None:
                 return AsciiJSON(tell(_simulated(guard, watch, settings or [], for_, at_stage)))
         except BadSettingError as error:
             return _no(422, str(error))
-        except BusyError:
-            return _no(503, "others are being simulated; ask again in a moment")
 
 
 def _no(status: int, error: str) -> JSONResponse:
@@ -113,11 +60,28 @@ def _no(status: int, error: str) -> JSONResponse:
 def _simulated(guard: Guard, watch: Watch, texts: list[str], for_: str | None, stage: str | None) -> Run:
     leisure = Leisure(_SECONDS)
     present = _present(guard, watch)
-    settings = understand(texts, present.rollout)
+    settings, length = _asked(present.rollout, texts, for_)
     if not settings and stage is None:
         raise BadSettingError(["nothing is supposed; add --set NAME=VALUE (error_rate=2%) or --at-stage STAGE"])
     labels = guard.configuration.global_.external_labels
-    return simulate(present, settings, _length(for_), stage, proceed=leisure.proceed, external_labels=labels)
+    return simulate(present, settings, length, stage, proceed=leisure.proceed, external_labels=labels)
+
+
+def _asked(rollout: Rollout, texts: list[str], for_: str | None) -> tuple[tuple[Setting, ...], timedelta | None]:
+    """What is supposed, and for how long. Raises BadSettingError with the mistakes in both."""
+    problems: list[str] = []
+    settings, length = tuple[Setting, ...](), None
+    try:
+        settings = understand(texts, rollout)
+    except BadSettingError as error:
+        problems += error.problems
+    try:
+        length = _length(for_)
+    except BadSettingError as error:
+        problems += error.problems
+    if problems:
+        raise BadSettingError(problems)
+    return settings, length
 
 
 def _length(text: str | None) -> timedelta | None:

@@ -13,6 +13,7 @@ from rollback_daemon.documents.complaints import did_you_mean
 from rollback_daemon.errors import ConfigurationError, Problem
 from rollback_daemon.lab.backtesting.times import moment
 
+_MOST_BYTES = 1_000_000  # some twenty thousand incidents: more are no list that people keep, and each is held against every fire
 _COLUMNS = ("start", "end", "name", "rollout")
 
 
@@ -29,11 +30,15 @@ class Incident:
 def read(file: Path, rollouts: Collection[str], now: datetime) -> list[Incident]:
     """The incidents of the file, oldest first. Raises ConfigurationError."""
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        with file.open("rb") as opened:
+            content = opened.read(_MOST_BYTES + 1)
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigurationError([Problem(str(file), 0, 0, "", "is not UTF-8")]) from None
     except OSError as error:
         raise ConfigurationError([Problem(str(file), 0, 0, "", f"cannot be read: {error.strerror}")]) from None
+    if len(content) > _MOST_BYTES:
+        raise ConfigurationError([Problem(str(file), 0, 0, "", f"is larger than {_MOST_BYTES // 10**6} MB; leave out what is outside of the history")])
     rows = csv.reader(text.splitlines(), strict=True, skipinitialspace=True)
     problems: list[Problem] = []
     found: list[Incident] = []

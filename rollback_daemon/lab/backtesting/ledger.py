@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from rollback_daemon.judge.gates import gate_sentence
 from rollback_daemon.judge.reasons import Code
-from rollback_daemon.judge.state import Happened, Judgement
+from rollback_daemon.judge.state import GateJudgement, Happened, Judgement
 from rollback_daemon.judge.transitions import Event, Kind
 from rollback_daemon.lab.backtesting.lines import Lines
 from rollback_daemon.lab.backtesting.trigger_ledger import TriggerLedger
@@ -123,9 +124,9 @@ class Ledger:
             if gate.verdict is Verdict.CLEAR:
                 known.passing += 1
             elif gate.verdict is Verdict.BREACHED:
-                known.violated, known.why = known.violated + 1, gate.why
+                known.violated, known.why = known.violated + 1, _why_not(gate)
             else:
-                known.unknown, known.why = known.unknown + 1, gate.why
+                known.unknown, known.why = known.unknown + 1, _why_not(gate)
 
     def _happened(self, one: Happened, now: datetime) -> None:
         decision = _decision(one.event, one.body, now)
@@ -151,6 +152,11 @@ class Ledger:
                 for period in self.triggers[name].firing_now(keys):
                     if len(period.followed) < 10:
                         period.followed.append(str(decision))
+
+
+def _why_not(gate: GateJudgement) -> str:
+    """The value beside its limit, without the gate's name, which stands beside it."""
+    return gate_sentence(gate).partition(": ")[2]
 
 
 def _decision(event: Event, body: Mapping[str, Any], now: datetime) -> Decision | None:

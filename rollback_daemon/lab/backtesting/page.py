@@ -39,21 +39,22 @@ def html(document: Mapping[str, Any], ledgers: Sequence[Ledger]) -> str:
         reasons=words.reasons,
         score=words.score,
         later=words.later,
+        stood=words.stood,
+        changes=words.changes,
+        headline=words.headline,
     )
     parts = [_part(one, ledger, number) for number, (one, ledger) in enumerate(zip(document["rollouts"], ledgers, strict=False))]
     return environment.get_template("backtest.html.j2").render(d=document, parts=parts, most=_MOST_ROWS)
 
 
 def _part(one: Mapping[str, Any], ledger: Ledger, number: int) -> dict[str, Any]:
-    first, last = datetime.fromisoformat(one["from"]), datetime.fromisoformat(one["to"])
-    grid = Grid(first, ledger.rollout.interval, one["evaluations"])
+    grid = Grid(datetime.fromisoformat(one["from"]), ledger.rollout.interval, one["evaluations"])
     fires = sorted(((trigger, fire) for trigger in one["triggers"] for fire in trigger["fires"]), key=lambda pair: str(pair[1]["fired"]))
     return {
         "r": one,
-        "headline": words.headline(one),
+        "fired": words.fired(one),
         "begins": words.begins(one),
         "ends": words.ends(one),
-        "days": (last - first).total_seconds(),
         "plots": plots.plots(ledger, grid, number),
         "said": {name: plots.in_words(trigger) for name, trigger in ledger.triggers.items()},
         "ladder": plots.ladder(ledger, grid, number),

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from rollback_daemon.errors import OperationRefused
 from rollback_daemon.judge import baselines, postmortem, promotion, requests, requirements
 from rollback_daemon.judge.act import intended
-from rollback_daemon.judge.reasons import Code
+from rollback_daemon.judge.reasons import Code, Reason
 from rollback_daemon.judge.state import Happened
 from rollback_daemon.judge.transitions import Event, Kind, Phase
 from rollback_daemon.judge.trigger import TriggerPhase
@@ -78,7 +78,7 @@ class People:
 
     def _climbs(self, replay: Replay, now: datetime) -> Happened | None:
         judgement, position = replay.judgement, replay.position
-        if judgement is None or any(reason.code not in _NOT_MEASURED for reason in judgement.blockers):
+        if judgement is None or any(reason.code not in _NOT_MEASURED and not _comes_with_a_stage(replay, reason) for reason in judgement.blockers):
             return None
         if self.home is None:
             if position.phase not in {Phase.BASELINE, Phase.READY}:
@@ -90,6 +90,14 @@ class People:
         why = [f"{PERSON}: put back to where it stood"]
         more = {"code": Code.BREAK_GLASS, "past": [], "bases": baselines.captured(replay.ladder, replay.state.prospects)}
         return intended(replay.ladder, position, Kind.PROMOTE, home, why, PERSON, now, more)
+
+
+def _comes_with_a_stage(replay: Replay, reason: Reason) -> bool:
+    """Whether it is only that a trigger lacks a baseline, which the next stage brings, as history begins too late for the first one."""
+    tested = next((one.test for one in replay.rollout.triggers if one.name == reason.subject), None)
+    if reason.code is not Code.TRIGGER_UNKNOWN or tested is None:
+        return False
+    return any(signal.over_baseline and signal.name not in replay.state.dossier.bases for signal in tested.signals())
 
 
 def _firing(replay: Replay) -> set[str]:

@@ -22,8 +22,8 @@ from rollback_daemon.signals.prometheus import Prometheus
 
 MOST_PARALLEL = 8
 _LONGEST = timedelta(minutes=2)  # of one range query: Prometheus' own limit
-_AT_ONCE = timedelta(seconds=30)
-_UNDERSTANDABLE = ("HTTP 400", "HTTP 401", "HTTP 403", "HTTP 404", "HTTP 405")
+_AT_ONCE, _GREETING = timedelta(seconds=30), timedelta(seconds=10)
+_UNDERSTANDABLE = ("HTTP 400", "HTTP 401", "HTTP 403", "HTTP 404", "HTTP 405", "the server redirects")
 
 
 class Unreachable(RollbackdError):
@@ -51,15 +51,16 @@ class Server:
 
     def version(self) -> str:
         """What it says that it is, "" where it does not say. Raises Unreachable, or ConfigurationError for a secret that cannot be read."""
-        try:
-            answer = self._session.get(f"{self.url}/api/v1/status/buildinfo", timeout=10)
-            return str(answer.json()["data"]["version"]) if answer.ok else ""
-        except (requests.JSONDecodeError, LookupError, TypeError):
-            return ""
-        except (requests.ConnectionError, requests.Timeout) as error:
-            raise Unreachable(f"no answer from {self.url} ({_innermost(error)})") from None
+        try:  # reads its secrets, and asks nobody
+            self._session.prepare_request(requests.Request("GET", self.url))
         except requests.RequestException as error:
             raise ConfigurationError([Problem("--prometheus", 0, 0, "", str(error))]) from None
+        said = self._prometheus.version(_GREETING)
+        if not isinstance(said, Failed):
+            return said
+        if said.reason in {Failure.UNREACHABLE, Failure.TIMEOUT}:
+            raise Unreachable(said.why if self.url in said.why else f"{self.url}: {said.why}")
+        return ""
 
     def identity(self, version: str) -> str:
         """What tells its answers from those of another server, tenant or version. Holds no secret."""
@@ -124,9 +125,3 @@ class Tally:
     def hopeless(self) -> list[str]:
         """The queries that failed every time."""
         return [query for query, one in self.queries.items() if one.failed and one.failed == one.evaluations]
-
-
-def _innermost(error: BaseException) -> str:
-    while (below := error.__cause__ or error.__context__) is not None:
-        error = below
-    return getattr(error, "strerror", None) or type(error).__name__

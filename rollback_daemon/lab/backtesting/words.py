@@ -11,6 +11,7 @@ from rollback_daemon.durations import format_coarse, format_number
 from rollback_daemon.signals.observation import show_labels
 
 Entry = Mapping[str, Any]
+_SILLY = 10  # times the limit: beyond that a percentage of it tells nobody anything, as of a p of 1 beside a limit of 0.01
 
 
 def share(value: float | None) -> str:
@@ -47,7 +48,7 @@ def limit(trigger: Entry) -> str:
 
 
 def closest(trigger: Entry) -> str:
-    """How close it came: `0.0093 at 2026-11-02 03:12:00, 7% of the limit left`."""
+    """How close it came: `0.0093 at 2026-11-02 03:12:00, short of the limit by 0.0007 (7% of it)`."""
     found = trigger["closest"]
     if found is None:
         return "-" if trigger["unknown"]["share"] != 1 else "could not be told"
@@ -59,16 +60,15 @@ def _left(found: Entry) -> str:
     headroom, of = found["headroom"], found["of_limit"]
     past = headroom == "-Inf" or (not isinstance(headroom, str) and headroom < 0)
     amount = figure(abs(headroom)) if not isinstance(headroom, str) else "infinitely"
-    relative = f" ({share(abs(of))} of the limit)" if isinstance(of, int | float) else ""
-    return f"{amount} past the limit{relative}" if past else f"{amount} left{relative}"
+    relative = f" ({share(abs(of))} of it)" if isinstance(of, int | float) and 0 < abs(of) < _SILLY else ""
+    return "at the limit" if headroom == 0 else f"{'past' if past else 'short of'} the limit by {amount}{relative}"
 
 
 def longest(trigger: Entry) -> str:
-    """The longest breach beside the window that it must last for."""
+    """The longest breach; the window that it must last for stands in the limit."""
     if not trigger["longest_breach"] and not trigger["fired"]:
         return "-"
-    told = span(trigger["longest_breach"])
-    return f"{told} of {span(trigger['for'])}" if trigger["for"] else told
+    return span(trigger["longest_breach"])
 
 
 def unknown(trigger: Entry) -> str:
@@ -93,11 +93,25 @@ def blind(triggers: Sequence[Entry]) -> dict[str, list[str]]:
 def headline(rollout: Entry) -> str:
     """What would have happened, in a line."""
     count, would = rollout["rollbacks"], rollout["would_roll_back"]
-    fired = sum(one["fired"] for one in rollout["triggers"])
     told = f"{_many(count, 'rollback')}" if count or not would else f"would have asked for {_many(would, 'rollback')}"
-    blind = sum(one["unknown"]["share"] == 1 for one in rollout["triggers"])
-    more = f", {_many(blind, 'trigger')} could not be told at all" if blind else ""
-    return f"{told}, {_many(fired, 'fire')} of {_many(len(rollout['triggers']), 'trigger')}{more}"
+    return f"{told}; {fired(rollout)}"
+
+
+def fired(rollout: Entry) -> str:
+    """How many of the triggers fired, how often, and how many could never tell."""
+    triggers = rollout["triggers"]
+    some, often = sum(bool(one["fired"]) for one in triggers), sum(one["fired"] for one in triggers)
+    blind = sum(one["unknown"]["share"] == 1 for one in triggers)
+    times = f", {_many(often, 'time')} in all" if often > some else ""
+    more = f"; {_many(blind, 'trigger')} could not be told at all" if blind else ""
+    return f"{some or 'none'} of {_many(len(triggers), 'trigger')} fired{times}{more}"
+
+
+def stood(rollout: Entry) -> str:
+    """Where it stood for how much of the time."""
+    return (
+        ", ".join(f"{stage['stage']} {share(stage['share'])}" for stage in rollout["stages"]) + f" of the time; latched {share(rollout['latched'])}"
+    )
 
 
 def begins(rollout: Entry) -> str:
@@ -120,8 +134,13 @@ def fire(one: Entry, limit: str) -> str:
     """One fire, behind its trigger's name."""
     where = show_labels(tuple(sorted(one["labels"].items())))
     peak = f", peak {figure(one['peak'])}{f' (limit: {limit})' if limit else ''} at {clock(one['peak_at'])}" if one["peak"] is not None else ""
-    follows = f", led to {'; '.join(one['followed'])}" if one["followed"] else "" if one["armed"] else ", not armed there"
+    follows = f", led to {'; '.join(_counted(one['followed']))}" if one["followed"] else "" if one["armed"] else ", not armed there"
     return f"{where}{' ' if where else ''}pending since {clock(one['pending'])}, resolved {clock(one['resolved'])}{peak}{follows}"
+
+
+def _counted(said: Sequence[str]) -> list[str]:
+    """What was said several times once, with how often."""
+    return [what if said.count(what) == 1 else f"{what} ({said.count(what)} times)" for what in dict.fromkeys(said)]
 
 
 def decision(one: Entry) -> str:
@@ -143,6 +162,21 @@ def score(one: Entry) -> str:
     delay = f"; detected after {span(found['median'])} (median), {span(found['worst'])} (worst)" if found else ""
     rates = f"precision {share(one['precision'])}, recall {share(one['recall'])}"
     return f"caught {len(one['caught'])}, missed {len(one['missed'])}, false {len(one['false'])}; {rates}{delay}"
+
+
+def changes(compared: Entry) -> list[tuple[str, str, str]]:
+    """The decisions that are not the same with the other version, in the order of time: when, gone or added or moved, and what."""
+    made = compared["decisions"]
+    found = [(each["at"], word, each["what"]) for word in ("added", "gone") for each in made[word]]
+    found += [(each["fired"], later(each["seconds_later"]), each["what"]) for each in made["moved"]]
+    return [(clock(at), word, what) for at, word, what in sorted(found)]
+
+
+def only_in(one: Entry, document: Entry) -> str:
+    """The file that alone has the trigger."""
+    if not one["only_in"]:
+        return ""
+    return f"only in {(document['rollouts'][0] if one['only_in'] == 'this' else document['compared'])['file']}"
 
 
 def later(seconds: float) -> str:

@@ -5,18 +5,18 @@ Lives here: splitting and trying again. Must not live here: what is done with an
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential, wait_random
 
 from rollback_daemon.errors import RollbackdError
+from rollback_daemon.lab.history.answer import Result, checked
 from rollback_daemon.lab.history.track import Grid
 from rollback_daemon.signals.observation import Failed, Failure
 
-Result = Sequence[Mapping[str, Any]]
 Piece = tuple[Grid, Result | Failed]
 """A part of a grid, and what the query brought there."""
 
@@ -77,7 +77,11 @@ class Fetcher:
         wait = wait_exponential(self.patience.first, self.patience.longest) + wait_random(0, self.patience.first)
         stop = stop_after_attempt(self.patience.attempts)
         asking = Retrying(retry=retry_if_result(_is_away), stop=stop, wait=wait, sleep=self.sleep, retry_error_callback=_give_up)
-        return asking(self.source.range, query, grid.start, grid.end, grid.step)
+        return asking(self._ask_once, query, grid)
+
+    def _ask_once(self, query: str, grid: Grid) -> Result | Failed:
+        found = self.source.range(query, grid.start, grid.end, grid.step)
+        return found if isinstance(found, Failed) else checked(found, grid)
 
 
 def _is_away(found: Result | Failed) -> bool:

@@ -14,8 +14,6 @@ from rollback_daemon.lab.importing import argo, flagger, prometheus_rules
 from rollback_daemon.lab.importing.draft import Draft, NoteKind, Wanted
 from rollback_daemon.lab.importing.nodes import Node
 
-_MOST_BYTES = 4_000_000  # the largest published ones have a tenth of that, and YAML is read slowly
-
 
 @dataclass(frozen=True, slots=True)
 class Format:
@@ -51,8 +49,6 @@ def gather(files: Iterable[str | Path], wanted: Wanted) -> Draft:
 
 def _sort(file: str, found: Mapping[str, list[Node]], draft: Draft) -> None:
     """Put the objects of one file where their formats look for them."""
-    if Path(file).is_file() and Path(file).stat().st_size > _MOST_BYTES:
-        raise ConfigurationError([Problem(file, 0, 0, "", f"is larger than {_MOST_BYTES // 10**6} MB; split it")])
     others: list[Node] = []
     known, before = False, len(draft.problems)
     read = _documents(file)

@@ -19,8 +19,6 @@ from rollback_daemon.rules.load import DEFAULT_INTERVAL
 
 _MOST_LINES = 10
 _UNUSABLE = re.compile(r"[^A-Za-z0-9_.-]+")
-PLACEHOLDER = "FILL-IN"
-"""What stands where a person has to write something."""
 
 
 class NoteKind(StrEnum):

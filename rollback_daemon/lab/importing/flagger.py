@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rollback_daemon.durations import format_duration
-from rollback_daemon.lab.importing.draft import PLACEHOLDER, Draft, LeftOut, NoteKind, plain, unusable
+from rollback_daemon.lab.importing.draft import Draft, LeftOut, NoteKind, plain, unusable
 from rollback_daemon.lab.importing.go_times import go_duration
 from rollback_daemon.lab.importing.nodes import Node
 from rollback_daemon.lab.importing.single import gives_one
+from rollback_daemon.rules.places import PLACEHOLDER
 
 _VARIABLE = re.compile(r"\{\{-?\s*\.?([A-Za-z_][\w.]*)\s*-?\}\}")
 _BUILT_IN = {"request-success-rate": "the share of requests without an error", "request-duration": "the 99th percentile of the time of a request"}

@@ -14,7 +14,8 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from rollback_daemon.durations import format_duration
-from rollback_daemon.lab.importing.draft import PLACEHOLDER, Draft
+from rollback_daemon.lab.importing.draft import Draft
+from rollback_daemon.rules.places import PLACEHOLDER
 
 _WIDTH = 4096  # a line is as long as it was
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")

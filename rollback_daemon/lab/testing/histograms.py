@@ -4,6 +4,7 @@ The grammar and the addition are those of Prometheus (`promql/parser`, `model/hi
 Lives here: text to histograms. Must not live here: series (`notation`), how they are sent (`lab.remote_write`).
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from rollback_daemon.lab.testing.numbers import number
 
 CUSTOM = -53
 """The schema of a histogram with bounds of its own."""
+
+_COARSEST, _FINEST = -4, 8
 
 _KEYS = (
     "schema",
@@ -82,6 +85,14 @@ def histogram(inside: str) -> Histogram:
     return _built(known)
 
 
+def bound(schema: int, index: int) -> float:
+    """The upper bound of the bucket with this index; infinite where it is beyond every number. Not for bounds of its own."""
+    try:
+        return float(2.0 ** (index * 2.0**-schema))
+    except OverflowError:
+        return math.inf
+
+
 def series(item: Item, times: int) -> Iterator[Histogram]:
     """The points of an item: the first one, and the sum after each further step. Raises NoHistogramError for two that cannot be added."""
     current = item.first
@@ -95,13 +106,16 @@ def series(item: Item, times: int) -> Iterator[Histogram]:
 def _built(known: Mapping[str, str]) -> Histogram:
     numbers = {key: _number(key, known[key]) for key in known if key not in _LISTS and key != "counter_reset_hint"}
     lists = {key: _list(key, known[key]) for key in _LISTS & known.keys()}
+    schema = int(numbers.get("schema", 0))
+    if schema != CUSTOM and not _COARSEST <= schema <= _FINEST:
+        raise NoHistogramError(f"schema {schema} is none; give one from {_COARSEST} to {_FINEST}, or {CUSTOM} for custom_values")
     hint = known.get("counter_reset_hint", "unknown")
     if hint not in _HINTS:
         raise NoHistogramError(f'unknown counter_reset_hint "{hint}"; {did_you_mean(hint, _HINTS)}')
     return Histogram(
         count=numbers.get("count", 0.0),
         sum=numbers.get("sum", 0.0),
-        schema=int(numbers.get("schema", 0)),
+        schema=schema,
         zero_count=numbers.get("z_bucket", 0.0),
         zero_width=numbers.get("z_bucket_w", 0.0),
         positive=dict(enumerate(lists.get("buckets", []), int(numbers.get("offset", 0)))),
@@ -153,7 +167,7 @@ def _sum(one: Histogram, other: Histogram, sign: int) -> Histogram:
 def _reaches_into(width: float, one: Histogram) -> bool:
     """Whether a wider zero bucket than its own would hold a part of its other buckets."""
     indices = [index for buckets in (one.positive, one.negative) for index, count in buckets.items() if count]
-    return one.zero_width < width and any(2.0 ** ((index - 1) * 2.0**-one.schema) < width for index in indices)
+    return one.zero_width < width and any(bound(one.schema, index - 1) < width for index in indices)
 
 
 def _added(buckets: Mapping[int, float], more: Mapping[int, float], sign: int, finer: int) -> dict[int, float]:

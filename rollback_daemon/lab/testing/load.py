@@ -136,7 +136,7 @@ class _Reader:
                 try:
                     rollout = load_rules(file)
                 except ConfigurationError as error:
-                    self.problems += [replace(one, text=_with_remedy(one)) for one in error.problems]
+                    self.problems += error.problems
                     complete = False
                     continue
                 if rollout.name in found:
@@ -169,6 +169,9 @@ class _Reader:
             except NotationError as error:
                 self._complain((*at, index, "series"), str(error))
                 own = {}
+            else:
+                if not own:
+                    self._complain((*at, index, "series"), "a series without any label is none; give it a name")
             found[tuple(sorted(own.items()))] = Input(own, self._points((*at, index), part.values))
         return [*found.values()]
 
@@ -221,9 +224,3 @@ def _evaluated(rollout: Rollout, interval: timedelta) -> Rollout:
     if interval == rollout.interval:
         return rollout
     return replace(rollout, interval=interval, max_gap=max(rollout.max_gap, 3 * interval))
-
-
-def _with_remedy(problem: Problem) -> str:
-    """A rule file of Prometheus is what somebody may have pasted from promtool's test."""
-    groups = problem.path == "groups" and problem.text.startswith("unknown key")
-    return "is a rule file of Prometheus; `rollbackd import` makes triggers of it" if groups else problem.text

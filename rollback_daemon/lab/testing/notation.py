@@ -139,6 +139,8 @@ def _remedy(token: str, text: str, at: int) -> str:
         return f"a word cannot be repeated; write {written} {written}" if match[1] == "stale" else f"write {written}+0x{match[2]}"
     if "0x" in low and re.search(r"0x[0-9]*[a-f]", low):
         return "there are no hexadecimal numbers here; 0x10 is eleven times 0"
+    if re.fullmatch(r"[-+]?[0-9]+\.?[0-9]*(e\+?[0-9]+)?", text[at:].lower().split(" ", maxsplit=1)[0]):
+        return "it is larger than a number can be"
     if "," in token:
         return "separate values by spaces"
     if token in {"x", "+", "-"} or re.fullmatch(r"x[0-9]+|[-+][0-9.]+", text[at:].split(" ", maxsplit=1)[0]) or token.endswith(("x", "+", "-")):

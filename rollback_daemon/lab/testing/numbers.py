@@ -1,5 +1,6 @@
 """Numbers of promtool's notation, as Go reads them: whole ones with a leading zero are octal, underscores stand in whole ones only."""
 
+import math
 import re
 
 DIGITS = r"(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
@@ -17,6 +18,7 @@ def number(text: str) -> float | None:
     if "_" in bare and not _GROUPED.fullmatch(bare):
         return None
     try:
-        return sign * float(bare)
+        found = float(bare)
     except ValueError:
         return None
+    return None if math.isinf(found) and bare.lower() != "inf" else sign * found  # Go refuses what is too large

@@ -5,7 +5,7 @@ comparison (`expectations`, `alert_tests`, `expressions`), several cases (`suite
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -50,8 +50,8 @@ class Story(Replay):
         self.log.append((now, happened))
 
 
-def run(case: Case, prometheus: Path, folder: Path) -> Result:
-    """Act the case out on a server of its own, whose files go to `folder`."""
+def run(case: Case, prometheus: Path, folder: Path, is_over: Callable[[], bool] = lambda: False) -> Result:
+    """Act the case out on a server of its own, whose files go to `folder`. When `is_over`, nobody waits for it any more."""
     began = time.monotonic()
     story = _begin(case) if case.rollout else None
     failures: list[Failure] = []
@@ -61,7 +61,7 @@ def run(case: Case, prometheus: Path, folder: Path) -> Result:
         server.start()
         fill(server.url, case.series, case.step)
         if story:
-            failures += _act(case, story, server.url)
+            failures += _act(case, story, server.url, is_over)
         failures += expressions.differences(case, server.url)
     except (LabError, HistoryGone, RuntimeError, requests.RequestException) as error:
         why = str(error)
@@ -89,13 +89,15 @@ def _begin(case: Case) -> Story:
     return Story(case.rollout, dict(stage.flags), replace(begun, soaked=case.written.soaked))
 
 
-def _act(case: Case, story: Story, url: str) -> Iterator[Failure]:
+def _act(case: Case, story: Story, url: str, is_over: Callable[[], bool]) -> Iterator[Failure]:
     """Every evaluation, with what is due after it."""
     due = _due(case)
     grid = Grid(EPOCH, case.interval, case.evaluations)
     with HTTPClient(url=url).session() as session, closing(Prometheus(url, session, _WITHIN)) as client:
         walk = Walk([story.rollout], Fetcher(client, _PATIENCE), workers=4)
         for now, seen in walk.through(grid):
+            if is_over():
+                raise HistoryGone("it was stopped")
             observations = {**seen, **_endpoints(case, story.rollout, now - EPOCH)}
             first = len(story.log)
             story.cycle(observations, now)

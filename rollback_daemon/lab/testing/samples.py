@@ -6,7 +6,7 @@ Lives here: reading them. Must not live here: asking (`expressions`).
 import math
 
 from rollback_daemon.lab.remote_write import Histogram
-from rollback_daemon.lab.testing.histograms import CUSTOM, NoHistogramError, read
+from rollback_daemon.lab.testing.histograms import CUSTOM, NoHistogramError, bound, read
 from rollback_daemon.lab.testing.notation import NotationError, labels
 from rollback_daemon.lab.testing.schema import ExpectedSample
 
@@ -43,4 +43,4 @@ def _content(one: Histogram) -> Content:
 def _bound(one: Histogram, index: int) -> float:
     if one.schema == CUSTOM:
         return one.bounds[index] if index < len(one.bounds) else math.inf
-    return float(2.0 ** (index * 2.0**-one.schema))
+    return bound(one.schema, index)

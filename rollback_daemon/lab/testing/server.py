@@ -5,10 +5,14 @@ histograms. They are sent in the order of their times, as a server takes nothing
 3.5: samples from the epoch on, over days, are all there afterwards. Lives here: loading. Must not live here: how a server is started (`lab.servers`).
 """
 
+import functools
+import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import IO
 
 from rollback_daemon.durations import format_duration
 from rollback_daemon.lab.remote_write import NATIVE_HISTOGRAMS, RECEIVER, Histogram, Sample, Series, write
@@ -19,9 +23,24 @@ _FLAGS = (RECEIVER, NATIVE_HISTOGRAMS, "--storage.tsdb.retention.time=10y")
 _MOST_SAMPLES = 50_000  # in one request
 
 
+class _Throwaway(PrometheusServer):
+    """A server that does not outlive the thread which starts it, however that ends."""
+
+    def _spawn(self, command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        return super()._spawn([*_ends_with_us(), *command], log)
+
+
+@functools.cache
+def _ends_with_us() -> tuple[str, ...]:
+    """What the kernel is told by that a program is killed when its parent is; nothing where util-linux is not there."""
+    program = shutil.which("setpriv")
+    words = (program or "", "--pdeathsig", "KILL", "--")
+    return words if program and subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0 else ()
+
+
 def throwaway(prometheus: Path, folder: Path, interval: timedelta) -> PrometheusServer:
     """A server that scrapes nothing; a subquery without a step takes the `interval`, as with promtool."""
-    return PrometheusServer(prometheus, folder, {}, scrape_interval=format_duration(interval), flags=_FLAGS)
+    return _Throwaway(prometheus, folder, {}, scrape_interval=format_duration(interval), flags=_FLAGS)
 
 
 def fill(url: str, series: Sequence[Input], step: timedelta) -> None:

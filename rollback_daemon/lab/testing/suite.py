@@ -21,14 +21,14 @@ def run_all(
     """Run the cases whose name or file `only` finds, and tell each result in the order of the cases; with `fail_fast` none begins after one that
     did not pass.
     """
-    stop = Event()
+    stop, over = Event(), Event()
     with tempfile.TemporaryDirectory(prefix="rollbackd-test-", ignore_cleanup_errors=True) as folder, ThreadPoolExecutor(AT_ONCE) as pool:
 
         def one(number: int, case: Case) -> Result:
             if stop.is_set() or (only and not only.search(f"{case.file}: {case.name}")):
                 return Result(case, Outcome.SKIPPED)
             try:
-                result = run(case, prometheus, Path(folder) / str(number))
+                result = run(case, prometheus, Path(folder) / str(number), over.is_set)
             except RollbackdError as error:
                 result = Result(case, Outcome.UNTOLD, why=str(error))
             if fail_fast and result.outcome is not Outcome.PASSED:
@@ -42,4 +42,5 @@ def run_all(
                 told(results[-1])
         finally:
             stop.set()  # somebody may have interrupted it: what runs ends its server, nothing else begins
+            over.set()
     return results

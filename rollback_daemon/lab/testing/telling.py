@@ -46,7 +46,8 @@ def _lines(result: Result, failure: Failure | None) -> Iterator[tuple[str, str]]
     told = [(at, happened) for at, happened in result.log if (end is None or at <= end) and happened.event not in _UNTOLD]
     records = [Record(number, at, "", str(happened.event), happened.body, "") for number, (at, happened) in enumerate(told)]
     for entry in timeline(records):
-        more = [one for one in entry["more"] if one not in entry["what"]]
+        who = entry["what"].rpartition(" by ")[2]
+        more = [one.removeprefix(f"{who}: ") for one in entry["more"] if one not in entry["what"]]
         yield clock(datetime.fromisoformat(entry["at"])), f"{entry['what']}{': ' if more else ''}{'; '.join(more)}"
 
 

@@ -41,8 +41,10 @@ class Tolerance:
         """By how much the pair is past what is tolerated, one figure for each direction that is bad; negative where it is not."""
         value, control = pair
         low, high = self.bounds(control)
-        above, below = _difference(value, high), _difference(low, value)
-        return {Direction.INCREASE: [above], Direction.DECREASE: [below], Direction.EITHER: [above, below]}[self.direction]
+        if self.direction is Direction.INCREASE:
+            return [_difference(value, high)]
+        below = _difference(low, value)
+        return [below] if self.direction is Direction.DECREASE else [_difference(value, high), below]
 
     def bounds(self, control: float) -> tuple[float, float]:
         """From where to where the experiment's value is well, beside this one of the control."""
@@ -62,8 +64,8 @@ def sequentially(record: Mapping[str, Any], pair: Pair, tolerance: Tolerance, er
     left, right = record.get("experiment", []), record.get("control", [])
     past = [tolerance.excesses(one) for one in zip(left, right, strict=True)]
     number = record.get("pairs", 0) + 1
-    stakes, evidences = [], []
-    for side, excess in enumerate(tolerance.excesses(pair)):
+    stakes, evidences, excesses = [], [], tolerance.excesses(pair)
+    for side, excess in enumerate(excesses):
         sign = (excess > 0) - (excess < 0)
         rank = sequential.rank_among(abs(excess), [abs(one[side]) for one in past])
         before = record["stakes"][side] if record else sequential.START
@@ -71,7 +73,8 @@ def sequentially(record: Mapping[str, Any], pair: Pair, tolerance: Tolerance, er
         evidences.append(sequential.evidence(stakes[-1], number))
     p = min(1.0, len(evidences) / sum(evidences))
     kept = {"pairs": number, "experiment": [*left, pair[0]][-keep:], "control": [*right, pair[1]][-keep:]}
-    return {**kept, "stakes": stakes, "p": _shown(p), "why": _why(kept, _beyond(kept, tolerance))}
+    beyond = sum(max(one) > 0 for one in [*past, excesses][-keep:])
+    return {**kept, "stakes": stakes, "p": _shown(p), "why": _why(kept, f"{beyond} of the last {len(kept['control'])} past the tolerance")}
 
 
 def by_ranks(record: Mapping[str, Any], pair: Pair, tolerance: Tolerance, enough: tuple[int, int], beyond: float | None) -> dict[str, Any]:
@@ -86,7 +89,7 @@ def by_ranks(record: Mapping[str, Any], pair: Pair, tolerance: Tolerance, enough
         return kept
     if beyond is not None:
         left, right = ranks.without_outliers(left, beyond), ranks.without_outliers(right, beyond)
-    sides = [ranks.compared(*two).p for two in _shifted(left, right, tolerance)]
+    sides = [ranks.chance(*two) for two in _shifted(left, right, tolerance)]
     found = ranks.compared(left, right)
     size = f"shift {found.shift:+.3g}, above control in {found.effect:.0%} of comparisons"
     return {**kept, "p": _shown(min(1.0, len(sides) * min(sides))), "why": _why({**kept, "experiment": left, "control": right}, size)}
@@ -101,12 +104,6 @@ def _shifted(left: Sequence[float], right: Sequence[float], tolerance: Tolerance
     if tolerance.direction is not Direction.INCREASE:
         sides.append(([low for low, _ in bounds], left))
     return sides
-
-
-def _beyond(kept: Mapping[str, Any], tolerance: Tolerance) -> str:
-    """In how many of the pairs that are kept the experiment was past what is tolerated."""
-    past = sum(max(tolerance.excesses(one)) > 0 for one in zip(kept["experiment"], kept["control"], strict=True))
-    return f"{past} of the last {len(kept['experiment'])} past the tolerance"
 
 
 def _why(kept: Mapping[str, Any], said: str) -> str:

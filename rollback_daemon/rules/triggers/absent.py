@@ -4,7 +4,8 @@ Meaning and labels are those of Prometheus' function `absent(v)`: breached when 
 that `{name="value"}` in a plain selector fixes, and no others. The value is the number of series (in `absent` it is 1), held against `< 1`.
 
 A failed query is unknown, as everywhere. A series whose value is NaN is there. Of a signal with `max_age` or `needs`, what is too old or too little
-is unknown, and not absent: the series are there. Unit: a number of series.
+is unknown, and not absent: the series are there. An empty answer with a warning beside it (of a part of the data, as Thanos gives) is unknown too.
+Unit: a number of series.
 
 When not to use it: for one series out of several that vanishes while others stay (ask for that one by its labels), or for a value that drops to 0,
 which is there (`below`). A new metric is absent until it is scraped for the first time: give such a trigger a `for`, or an `initial_delay`.
@@ -68,14 +69,16 @@ class Absent:
     def questions(self) -> Iterator[str]:
         return self.signal.questions()
 
-    def assess(self, observations: Observations, memory: Memory, now: datetime, _max_gap: timedelta) -> tuple[Assessment, Memory]:
-        return self._read(observations, now), memory
+    def assess(self, observations: Observations, _memory: Memory, now: datetime, _max_gap: timedelta) -> tuple[Assessment, Memory]:
+        return self._read(observations, now), {}
 
     def _read(self, observations: Observations, now: datetime) -> Assessment:
         policy = self.signal.no_data
         match raw := observations.get(self.signal.expr, demands.NOT_ASKED):
             case Failed():
                 return Assessment(health=Health.ERROR, why=raw.why, no_data=policy)
+            case NoData() if raw.empty and raw.warnings:
+                return Assessment(health=Health.NO_DATA, why=f"{raw.why}, with a warning: {', '.join(raw.warnings)}", no_data=policy)
             case NoData() if raw.empty:
                 return Assessment({self.labels: Reading(Verdict.BREACHED, 0.0)}, no_data=policy)
             case NoData() if raw == demands.NOT_ASKED:

@@ -23,7 +23,7 @@ event is too much (a threshold on it).
 Too few pairs are no blindness: health is `collecting`, the phase stays, the soak counts, and a promotion waits. Must not live here: statistics.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -36,7 +36,7 @@ from rollback_daemon.rules.reading import Assessment, Health, Memory, Observatio
 from rollback_daemon.rules.statistics import judging
 from rollback_daemon.rules.statistics.judging import Tolerance
 from rollback_daemon.rules.statistics.pairs import Pairs, paired
-from rollback_daemon.signals.observation import Failed, Labels, NoData
+from rollback_daemon.signals.observation import Failed, Labels, NoData, Value
 
 MOST_SERIES = 100
 """More label sets are not judged: each of them remembers its pairs, and each may fire wrongly."""
@@ -103,16 +103,18 @@ class Canary:
     def assess(self, observations: Observations, memory: Memory, now: datetime, max_gap: timedelta) -> tuple[Assessment, Memory]:
         if memory.get("of") != self._of:
             memory = {"of": self._of, "began": now.isoformat(), "taken": None, "series": []}
-        seen = paired(look(self.experiment, observations, now), look(self.control, observations, now), zero=self.zero)
+        experiment, control = look(self.experiment, observations, now), look(self.control, observations, now)
+        seen, policy = paired(experiment, control, zero=self.zero), self.experiment.no_data
         if isinstance(seen, Failed):
             return Assessment(health=Health.ERROR, why=seen.why), memory
         if isinstance(seen, Pairs) and len(seen.known) > MOST_SERIES:
             seen = NoData(f"{len(seen.known)} series, and at most {MOST_SERIES} are judged; put some together with sum by (…)")
+        there = experiment.series if isinstance(experiment, Value) else {}
         if isinstance(seen, NoData):
-            return Assessment(health=Health.NO_DATA, why=seen.why, no_data=self.experiment.no_data), memory
+            return Assessment(health=Health.NO_DATA, why=seen.why, no_data=OnNoData.HOLD if there else policy), memory
         if seen.known and self._is_due(memory, now, max_gap):
             memory = self._taken(seen, memory, now)
-        return self._read(seen, memory), memory
+        return self._read(seen, memory, there), memory
 
     @property
     def _of(self) -> str:
@@ -146,14 +148,15 @@ class Canary:
         newest = sorted(after.values(), key=lambda one: str(one["seen"]))[-2 * MOST_SERIES :]
         return {**memory, "taken": now.isoformat(), "series": newest}
 
-    def _read(self, seen: Pairs, memory: Memory) -> Assessment:
+    def _read(self, seen: Pairs, memory: Memory, there: Collection[Labels]) -> Assessment:
+        """`there`: the series of the experiment that have a value. What only the control lacks is never made anything of."""
         known = {_labels(one["labels"]): one for one in memory["series"]}
         readings = {labels: self._reading(known.get(labels, {"pairs": 0})) for labels in seen.known}
         collecting = [one.why for one in readings.values() if one.verdict is Verdict.UNKNOWN]
-        readings |= {labels: Reading(Verdict.UNKNOWN, None, why) for labels, why in seen.unknown.items()}
+        readings |= {labels: Reading(Verdict.UNKNOWN, None, why, stays=labels in there) for labels, why in seen.unknown.items()}
         if collecting and not seen.unknown:
-            return Assessment(readings, Health.COLLECTING, collecting[0])
-        return Assessment(readings, no_data=OnNoData.HOLD if collecting else self.experiment.no_data)
+            return Assessment(readings, Health.COLLECTING, collecting[0], self.experiment.no_data)
+        return Assessment(readings, no_data=self.experiment.no_data)
 
     def _reading(self, one: Mapping[str, Any]) -> Reading:
         """What is known of one series. `sequential` is breached as soon as there is evidence, and clear only after `at_least` pairs."""
@@ -161,7 +164,7 @@ class Canary:
         if p is not None and self.condition.holds(p) and (self.method is Method.SEQUENTIAL or pairs >= self.at_least):
             return Reading(Verdict.BREACHED, p, one["why"])
         if p is None or pairs < self.at_least:
-            return Reading(Verdict.UNKNOWN, None, f"has {pairs} of {self.at_least} samples, one each {format_duration(self.every)}")
+            return Reading(Verdict.UNKNOWN, None, f"has {pairs} of {self.at_least} samples, one each {format_duration(self.every)}", stays=True)
         return Reading(Verdict.CLEAR, p, one["why"])
 
 

@@ -31,7 +31,7 @@ from rollback_daemon.durations import format_coarse, format_duration, format_num
 from rollback_daemon.rules import promql
 from rollback_daemon.rules.build_signals import samples_apart
 from rollback_daemon.rules.kinds import Kind, Setting
-from rollback_daemon.rules.measures import Condition, OnNoData, Op, Signal, enclosed
+from rollback_daemon.rules.measures import Condition, Op, Signal, enclosed
 from rollback_daemon.rules.reading import Assessment, Health, Memory, Observations, Reading, Verdict, look
 from rollback_daemon.rules.schema_measures import Expr
 from rollback_daemon.schema import Interval, Limit, Part
@@ -95,22 +95,22 @@ class Forecast:
         yield from self.signal.questions()
         yield from (self.expr, self.slope_expr, self.count_expr)
 
-    def assess(self, observations: Observations, memory: Memory, now: datetime, _max_gap: timedelta) -> tuple[Assessment, Memory]:
+    def assess(self, observations: Observations, _memory: Memory, now: datetime, _max_gap: timedelta) -> tuple[Assessment, Memory]:
         seen, policy = look(self.signal, observations, now), self.signal.no_data
         line = [observations.get(query, NoData("not asked")) for query in (self.expr, self.slope_expr, self.count_expr)]
         failed = next((one for one in (seen, *line) if isinstance(one, Failed)), None)
         if failed:
-            return Assessment(health=Health.ERROR, why=failed.why, no_data=policy), memory
+            return Assessment(health=Health.ERROR, why=failed.why, no_data=policy), {}
         if not isinstance(seen, Value):
-            return Assessment(health=Health.NO_DATA, why=seen.why, no_data=policy), memory
+            return Assessment(health=Health.NO_DATA, why=seen.why, no_data=policy), {}
         young = {labels: short for labels in seen.series if (short := self._too_short(labels, line[2]))}
         readings = {labels: self._of_series(labels, value, line) for labels, value in seen.series.items() if labels not in young}
-        readings |= {labels: Reading(Verdict.UNKNOWN, None, why) for labels, why in {**seen.unknown, **young}.items()}
+        readings |= {labels: Reading(Verdict.UNKNOWN, None, why) for labels, why in seen.unknown.items()}
+        readings |= {labels: Reading(Verdict.UNKNOWN, None, why, stays=True) for labels, why in young.items()}
         unknown = sum(one.verdict is Verdict.UNKNOWN for one in readings.values())
-        if young and unknown == len(young):  # all is seen; there is only not enough of a past yet, and that is no breach whatever the signal says
-            policy = OnNoData.HOLD if policy is OnNoData.BREACH else policy
-            return Assessment(readings, Health.COLLECTING, next(iter(young.values())), policy), memory
-        return Assessment(readings, no_data=policy), memory
+        if young and unknown == len(young):  # all is seen; there is only not enough of a past yet
+            return Assessment(readings, Health.COLLECTING, next(iter(young.values())), policy), {}
+        return Assessment(readings, no_data=policy), {}
 
     def _too_short(self, labels: Labels, counts: Observation) -> str:
         """What is missing of a series' past; empty where there is enough."""

@@ -46,5 +46,5 @@ class Threshold:
     def questions(self) -> Iterator[str]:
         return self.signal.questions()
 
-    def assess(self, observations: Observations, memory: Memory, now: datetime, max_gap: timedelta) -> tuple[Assessment, Memory]:  # noqa: ARG002 (a threshold remembers nothing)
-        return compare(look(self.signal, observations, now), self.condition, self.signal.no_data), memory
+    def assess(self, observations: Observations, _memory: Memory, now: datetime, _max_gap: timedelta) -> tuple[Assessment, Memory]:
+        return compare(look(self.signal, observations, now), self.condition, self.signal.no_data), {}

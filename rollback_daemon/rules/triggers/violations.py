@@ -49,8 +49,9 @@ class Violations:
 
     @property
     def subject(self) -> str:
-        how = f"out of {self.out_of}" if self.out_of else "in a row"
-        return f"violations of {self.what} {how}" + (f" (one each {format_duration(self.every)})" if self.every else "")
+        some = [f"out of the last {self.out_of}"] if self.out_of else []
+        how = ", ".join([*some, *([f"one each {format_duration(self.every)}"] if self.every else [])])
+        return f"violations of {self.what}{'' if some else ' in a row'}" + (f" ({how})" if how else "")
 
     @property
     def limit(self) -> str:

@@ -176,7 +176,7 @@ def test_explain_at_a_time_of_the_history_tells_what_was_so_then(story: Ladder) 
     assert f", since {raised['at'][:10]}" in first
     assert any(line.startswith("  rules      ") and line.endswith(", and still do") for line in lines)
     assert any(line.startswith("  flags      NEW_CHECKOUT: true, SHARE: 10  SHARE was 25, should have been 10, since ") for line in lines)
-    assert "ErrorRateHigh  inactive" in lines
+    assert "inactive  ErrorRateHigh" in lines
     for title in ("what happened before", "what came next", "what is not on record"):
         assert title in lines
 

@@ -6,13 +6,14 @@ from urllib.parse import urlencode
 
 import pytest
 
-from rollback_daemon.faces.http.simulating import BusyError, Leisure, Turns
+from rollback_daemon.faces.http.leisure import BusyError, Leisure, Turns
 from tests.faces.http.bench import NOBODY_LISTENS, Bench, rollbackd
 
 YES, USAGE, UNKNOWN = 0, 2, 3
 OF_A_SIMULATION = {"alert", "hook"}  # what is told beside the records
 MISTAKES = [
     ({"set": "eror_rate=2%"}, 422, '"eror_rate=2%": there is no signal or trigger "eror_rate"; did you mean "error_rate"?'),
+    ({"set": "eror_rate=2%", "for": "5min"}, 422, 'did you mean "error_rate"?\n--for: "5min" is no duration'),
     ({"set": "error_rate=2%", "at_stage": "canari"}, 422, 'checkout has no stage "canari"; did you mean "canary"?'),
     ({"set": "error_rate=2%", "for": "5min"}, 422, '--for: "5min" is no duration; write "5m"'),
     ({"set": "error_rate=2%", "for": "0s"}, 422, "--for: nothing happens in no time; write for instance 10m"),
