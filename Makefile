@@ -26,7 +26,7 @@ demo: .venv/installed tools  ## Watch a rollout fail and be taken back, on real 
 	@$(BIN)/python -m deploy.demo.run $(STORY)
 
 test: .venv/installed-for-test tools lint  ## Lint, then every test, on every Prometheus found
-	$(BIN)/python -m pytest --numprocesses=3 --dist=worksteal --cov  # they mostly wait: three share two cores well
+	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal --cov  # they mostly wait: four share two cores well
 	$(BIN)/python -m coverage report --fail-under=90 --include='$(COVERED)'
 
 lint: .venv/installed-for-test  ## Check style, types and imports
@@ -45,7 +45,7 @@ crash: .venv/installed-for-test tools  ## Kill a busy daemon N=200 times and loo
 oracle: .venv/installed-for-test tools  ## Compare CASES=2000 made-up rules and histories with promtool of every Prometheus found
 	ORACLE_CASES=$(CASES) $(BIN)/python -m pytest tests/oracle
 
-bench: .venv/installed-for-test tools  ## Print start-up time and idle memory
+bench: .venv/installed-for-test tools  ## Print start-up time, idle memory, speed, and what looking back costs
 	$(BIN)/python tests/bench.py
 
 tools:  ## Get prometheus and alertmanager, unless they are here

@@ -5,11 +5,16 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from textwrap import indent
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from rollback_daemon.faces.cli.client import FORMAT, USAGE, Format, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rollback_daemon.errors import Problem
 
 
 class Subject(StrEnum):
@@ -54,13 +59,7 @@ def check(
         if server:
             server.check(rollouts)
     except ConfigurationError as error:
-        if output is Format.JSON:
-            print_json({"ok": False, "problems": [_as_json(problem) for problem in error.problems]})
-        else:
-            for problem in error.problems:
-                typer.echo(str(problem), err=True)
-            typer.echo(f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''}", err=True)
-        raise typer.Exit(USAGE) from None
+        _refuse(error.problems, output)
     scrape: timedelta | None = server.scrape_interval if server else None
     warnings = {one.file: [*advice.warnings(one, scrape), *here_check.warnings(one)] for one in rollouts}
     queries = {one.file: [*expanded(one)] if expand else [] for one in rollouts}
@@ -87,6 +86,16 @@ def check(
             typer.echo(f"  {line}")
         for trigger in queries[one.file]:
             _show(trigger)
+
+
+def _refuse(problems: "Sequence[Problem]", output: Format) -> NoReturn:
+    if output is Format.JSON:
+        print_json({"ok": False, "problems": [_as_json(problem) for problem in problems]})
+    else:
+        for problem in problems:
+            typer.echo(str(problem), err=True)
+        typer.echo(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}", err=True)
+    raise typer.Exit(USAGE) from None
 
 
 def _show(trigger: Any) -> None:
