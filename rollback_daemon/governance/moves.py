@@ -135,7 +135,7 @@ class Moves:
 
     def _rank(self, stage: str | None) -> int:
         """How high on the ladder a stage is; two of them may expose as much as one another."""
-        return [*self._exposures].index(stage) if stage in self._exposures else 0
+        return {name: number for number, name in enumerate(self._exposures)}.get(stage or "", 0)
 
     def _facts(self, body: Mapping[str, Any]) -> Entry:
         after = self._exposures.get(body["to"]) if body["kind"] in {Kind.PROMOTE, Kind.ROLLBACK} else self._exposed

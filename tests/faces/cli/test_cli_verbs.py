@@ -11,7 +11,7 @@ from tests.faces.http.bench import NOBODY_LISTENS, Bench, rollbackd
 
 YES, NO, USAGE, UNKNOWN = 0, 1, 2, 3
 ESCAPE = "\x1b"
-FILES = ("check", "schema", "test", "backtest", "import")
+FILES = ("check", "schema", "test", "backtest", "import", "gate", "shadow-diff")
 READING = ("preflight", "status", "explain", "simulate", "history", "scorecard", "report")
 CHANGING = ("promote", "rollback", "restore", "rehearse", "hold", "resume", "flags")
 SAYING = ("propose", "approve", "reject", "withdraw", "resolve", "checkpoint", "evidence", "handoff")
