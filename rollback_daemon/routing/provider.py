@@ -193,7 +193,7 @@ class FlagFileProvider(AbstractProvider):
             details = ProviderEventDetails(message=after.problem, error_code=ErrorCode.GENERAL)
             if after.content is None:
                 self.emit_provider_error(details)
-            elif before.problem is None:
+            else:
                 self.emit_provider_stale(details)
         elif before.problem is not None:
             self.emit_provider_ready(ProviderEventDetails(message="the flag file can be read again"))

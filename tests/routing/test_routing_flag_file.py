@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -35,7 +36,7 @@ if not child:
     path.with_name("new").replace(path)
     over.set()
     os._exit(file.look().content.get("A") != "3")
-code = os.waitpid(child, 0)[1]
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 over.set()
 thread.join()
 sys.exit(code)
@@ -163,6 +164,21 @@ def test_a_file_made_anew_beside_its_backup_is_believed_when_it_has_stood_still(
     assert reader.value() == 1
     reader.write("2")
     assert [reader.value() for _ in range(4)] == [1, 1, 1, 2]
+
+
+def test_what_may_pass_is_told_when_it_lasts(reader: Reader) -> None:
+    """A file that cannot be read just now: here, too many others are open."""
+    reader.replace('{"a": 2}')
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        first, later = reader.after(1), reader.after(60)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (first.problem, first.content) == (None, later.content)
+    assert "too many open files" in (later.problem or "")
+    assert reader.value() == 2
+    assert reader.after(1).problem is None
 
 
 def test_a_file_that_comes_late_is_read_when_it_has_stood_still(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def test_plain_flags_come_in_the_types_that_are_asked_for(tmp_path: Path, store:
         assert client.get_object_value("agents", []) == ["a", "b"]
         assert client.get_integer_value("/deep/er", 0) == 1
         assert client.get_boolean_details("limit", default_value=True).error_code == ErrorCode.TYPE_MISMATCH
+        assert client.get_integer_details("dark", 7).error_code == ErrorCode.TYPE_MISMATCH  # true is not 1
     mismatch = client.get_integer_details("name", 7)
     assert (mismatch.value, mismatch.reason, mismatch.error_code) == (7, Reason.ERROR, ErrorCode.TYPE_MISMATCH)
     assert "is not a whole number" in (mismatch.error_message or "")
