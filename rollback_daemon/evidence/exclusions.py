@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from rollback_daemon.evidence.kind import Excluded
 from rollback_daemon.schema import Part, Text
 
+_SUFFIX = re.compile(r"\.py(?=::|\*|$)")
+
 
 class Exclusion(Part):
     """One name that is left out, exactly or as a glob (`*` and `?`), and why."""
@@ -23,7 +25,7 @@ def plain(name: str) -> str:
     `tests/test_a.py::TestC::test_m[x]` of pytest and `tests.test_a.TestC` with `test_m[x]` of JUnit XML are both `tests.test_a.TestC.test_m[x]`.
     """
     head, bracket, parameters = name.partition("[")
-    dotted = head.replace(".py::", "::").removesuffix(".py").replace("::", ".").replace("/", ".")
+    dotted = _SUFFIX.sub("", head).replace("::", ".").replace("/", ".")
     return f"{dotted}{bracket}{parameters}"
 
 

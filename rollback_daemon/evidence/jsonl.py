@@ -153,6 +153,14 @@ def _same(found: Any, wanted: str | float) -> bool:
     return isinstance(found, bool) is isinstance(wanted, bool) and bool(found == wanted)
 
 
+def _is_half(last: str) -> bool:
+    """Whether the last line, which has no end, is no whole object yet."""
+    try:
+        return not isinstance(strict_json(last), dict) if last.strip() else False
+    except ValueError:
+        return True
+
+
 def read(source: Source, settings: Settings) -> Result:
     """The aggregate over the window; the time is that of its newest sample."""
     window, problems = Window(settings, source.now), list[Problem]()
@@ -160,8 +168,9 @@ def read(source: Source, settings: Settings) -> Result:
         text = bounded(source).data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         source.refuse(f"is not UTF-8 at byte {error.start}; is it compressed?")
-    whole, _, half = text.rpartition("\n")
-    for number, line in enumerate(whole.split("\n"), 1):
+    lines = text.split("\n")
+    half = _is_half(lines[-1])
+    for number, line in enumerate(lines[:-1] if half else lines, 1):
         if not line.strip():
             continue
         try:
@@ -175,7 +184,7 @@ def read(source: Source, settings: Settings) -> Result:
         told = f"{samples[-1].at.isoformat()} at {settings.time} {NOT_YET}"
         problems.append(source.problem(told))
     source.reject_if(problems)
-    notes = () if not half.strip() else ("the last line is not ended; it is left for the next look",)
+    notes = ("the last line is not written to its end; it is left for the next look",) if half else ()
     value = window.value()
     figures = known(value=value, samples=len(samples), lines=window.lines)
     return Result(figures, source.digest, samples[-1].at if samples else None, {"aggregate": settings.aggregate.value}, notes=notes)

@@ -6,7 +6,7 @@ the file is ever looked at. Must not live here: figures (`test_run`).
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 from xml.parsers import expat
 
 from rollback_daemon.errors import Problem
@@ -21,7 +21,7 @@ _COUNTS = ("tests", "failures", "errors")
 
 
 class _Refused(Exception):
-    """Nothing more can be said after this."""
+    """Nothing more can be said after this; with the line and the column."""
 
 
 @dataclass(slots=True)
@@ -50,15 +50,15 @@ class _Reader:
     case: tuple[str, How] | None = None
 
     def doctype(self, *_declaration: Any) -> None:
-        raise _Refused("has a document type declaration; no test runner writes one, take it out")
+        self._refuse("has a document type declaration; no test runner writes one, take it out")
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         tag = tag.rpartition(":")[2]
         self.stack.append(tag)
         if len(self.stack) > DEEPEST:
-            raise _Refused(f"is nested deeper than {DEEPEST} levels; no result needs that")
+            self._refuse(f"is nested deeper than {DEEPEST} levels; no result needs that")
         if len(self.stack) == 1 and tag not in {"testsuites", "testsuite"}:
-            raise _Refused(f"is no JUnit XML: it begins with <{tag[:40]}>, not with <testsuites> or <testsuite>")
+            self._refuse(f"is no JUnit XML: it begins with <{tag[:40]}>, not with <testsuites> or <testsuite>")
         if tag in {"testsuites", "testsuite"}:
             self._suite(tag, attributes)
         elif tag == "testcase":
@@ -128,6 +128,9 @@ class _Reader:
             self._problem(f'"timestamp" {shown(value)} {NOT_YET}')
         self.made.append(at)
 
+    def _refuse(self, text: str) -> NoReturn:
+        raise _Refused(text, self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber + 1)
+
     def _problem(self, text: str) -> None:
         self.problems.append(self.source.problem(text, "", self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber + 1))
 
@@ -146,7 +149,8 @@ def read(source: Source, settings: Settings) -> Result:
     except expat.ExpatError as error:
         source.refuse(f"is no XML: {expat.ErrorString(error.code)}; was it written to its end?", "", error.lineno, error.offset + 1)
     except _Refused as error:
-        source.refuse(str(error), "", parser.CurrentLineNumber, parser.CurrentColumnNumber + 1)
+        text, line, column = error.args
+        source.refuse(text, "", line, column)
     source.reject_if(reader.problems)
     made_at = None if reader.no_zone or not reader.made else min(reader.made)
     notes = ["the file does not say in which time zone it was made, so not when"] if reader.no_zone else []
