@@ -25,8 +25,8 @@ def _lines(document: Mapping[str, Any], sha256: str) -> Iterator[str]:
     counted, left = document["counted"], document["not_counted"]
     yield f"- overall_go: **{str(document['overall_go']).lower()}**; next stage: {code(document['next_stage']) if document['next_stage'] else 'none'}"
     yield f"- engine: {text(document['engine'])}"
-    yield f"- runs that count: {counted['first_runs']} of {counted['cases']} cases, {counted['passed']} passed; {_when(counted)}"
-    yield f"- not counted: {left['reruns']} reruns, {left['diagnostic_runs']} diagnostic runs, {left['copies']} copies"
+    yield f"- what counts: {counted['first_runs']} first runs of {counted['cases']} cases, of which {counted['passed']} passed; {_when(counted)}"
+    yield f"- not counted: reruns {left['reruns']}, diagnostic runs {left['diagnostic_runs']}, copies {left['copies']}"
     yield f"- the same as JSON has SHA-256 {code(sha256)}"
     yield ""
     rows = ([_outcome(one), text(one["check"]), text(value_text(one)), text(limit_text(one)), text(one["sentence"])] for one in document["checks"])

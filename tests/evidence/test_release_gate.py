@@ -127,6 +127,13 @@ def test_the_earliest_run_counts_across_files() -> None:
     assert gated(late, raw(*SMOKE)).overall_go
 
 
+def test_a_session_may_be_handed_in_in_parts_that_overlap() -> None:
+    cases = [*changed("FIN-01", OPERATOR, passed=False), *both("FIN-01", run=2, critical=True)]
+    parts = (raw(*cases[:6], name="a.json"), raw(*cases[3:], name="b.json"))
+    assert outcomes(gated(*parts)) == outcomes(gated(raw(*cases))) == dict.fromkeys(("critical_cases", "role_parity"), Outcome.FAIL)
+    assert first_runs(parts).copies == 3
+
+
 def test_of_runs_that_began_together_the_lowest_number_counts() -> None:
     runs = first_runs([raw(case(run=2, minutes=5), case(run=1, minutes=5, passed=False))])
     assert [(one.run, one.passed) for one in runs.counted] == [(1, False)]

@@ -28,7 +28,7 @@ def write_both(first: Path, one: bytes, second: Path, other: bytes, *, force: bo
     with told(folder, "created"):
         folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, _PATIENCE, lambda _step: None), told(folder, "written"):
-        there = {path: path.read_bytes() for path in (first, second) if path.exists()}
+        there = {path: path.read_bytes() for path in (first, second) if path.is_file()}
         if there == {first: one, second: other}:
             return
         changed = [path for path, data in ((first, one), (second, other)) if there.get(path, data) != data]
