@@ -206,7 +206,7 @@ def sessions(chance: Random) -> list[RawFile]:
             (name, role, run)
             for name in chance.sample(NAMES, chance.randint(1, 4))
             for role in chance.choice(ROLES)
-            for run in (1, chance.randint(1, 3))
+            for run in (chance.randint(1, 2), chance.randint(1, 3))
         }
         cases = [
             case(name, run, session * 60 + run, role=role, critical=name in critical, diagnostic=chance.random() < 0.1, **result(chance))

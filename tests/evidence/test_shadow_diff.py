@@ -57,7 +57,7 @@ def test_another_case_that_got_worse_is_told() -> None:
 def test_what_got_worse_in_one_way_and_better_in_another_got_worse() -> None:
     diff = compare(v2(*otherwise("FIN-01", passed=False)), v3(*otherwise("FIN-01", write_safety_incident=True)))
     assert diff.decision is Decision.NO_GO
-    assert (diff.regressed[0].worse, diff.regressed[0].better) == (("no_write_safety_incident",), ("passed",))
+    assert (diff.regressed[0].worse, diff.regressed[0].better, diff.improved) == (("no_write_safety_incident",), ("passed",), ())
 
 
 def test_new_and_missing_cases_are_told_and_a_critical_one_that_is_missing_cannot_be_told() -> None:
@@ -65,7 +65,11 @@ def test_new_and_missing_cases_are_told_and_a_critical_one_that_is_missing_canno
     assert (names(diff.added), names(diff.missing)) == (["NEW-01"], ["GEN-07 as ai.operator", "GEN-07 as ai.reader"])
     assert diff.decision is Decision.GO
     assert compare(v2(*SMOKE), v3(*SMOKE[2:])).decision is Decision.CANNOT_TELL
-    assert compare(v2(case("A")), v3(case("B"))).decision is Decision.CANNOT_TELL
+    nothing = compare(v2(case("A")), v3(case("B")))
+    assert (nothing.decision, document(nothing)["next"]) == (
+        Decision.CANNOT_TELL,
+        "no canary yet: run the same cases on both engines, and compare again",
+    )
 
 
 def test_only_first_runs_are_compared() -> None:

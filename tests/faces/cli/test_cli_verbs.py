@@ -216,7 +216,7 @@ def test_every_verb_explains_itself(verb: str) -> None:
 
 def test_the_help_names_every_verb_and_no_other() -> None:
     ran = rollbackd("--help")
-    listed = re.findall(r"^  ([a-z]+)  ", ran.out.split("Commands:")[1], re.MULTILINE)
+    listed = re.findall(r"^  ([a-z-]+)  ", ran.out.split("Commands:")[1], re.MULTILINE)
     assert sorted(listed) == sorted(VERBS)
 
 
