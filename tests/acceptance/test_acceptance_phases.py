@@ -93,6 +93,8 @@ def test_a_phase_waits_for_its_configuration_and_says_when_it_is_lost(orchestrat
     assert (alert["labels"]["severity"], alert["annotations"]["value"]) == ("warning", said)
     assert stand.get()["next"].startswith(f"CONFIG: {said}; ")
     assert [one["sentence"] for one in stand.explain()["config"]] == [said]
+    for verb in (("explain", stand.rollout), ("explain", stand.rollout, "--at", "0s"), ("history", stand.rollout), ("scorecard", stand.rollout)):
+        assert said in stand.rollbackd(*verb).out, verb
     assert stand.metric("config_as_required", rollout=stand.rollout, key="RINGRIFT_RULES_MODE") == 0
     assert stand.metric("drift", rollout=stand.rollout) == 0
     refused = stand.promote()
