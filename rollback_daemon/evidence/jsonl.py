@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from rollback_daemon.errors import Problem
-from rollback_daemon.evidence.kind import NOT_YET, Figure, Kind, Result, Source, known
+from rollback_daemon.evidence.kind import ENOUGH, NOT_YET, Figure, Kind, Result, Source, known
 from rollback_daemon.evidence.reading import bounded, instant, since_epoch, strict_json
 from rollback_daemon.schema import Duration, Part
 
@@ -173,6 +173,8 @@ def read(source: Source, settings: Settings) -> Result:
     for number, line in enumerate(lines[:-1] if half else lines, 1):
         if not line.strip():
             continue
+        if len(problems) > ENOUGH:
+            break
         try:
             window.take(line)
         except json.JSONDecodeError as error:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from xml.parsers import expat
 
 from rollback_daemon.errors import Problem
-from rollback_daemon.evidence.kind import NOT_YET, Kind, Result, Source
+from rollback_daemon.evidence.kind import ENOUGH, NOT_YET, Kind, Result, Source
 from rollback_daemon.evidence.reading import DEEPEST, bounded, instant, shown
 from rollback_daemon.evidence.test_run import FIGURES, How, Settings, Tests
 
@@ -132,6 +132,8 @@ class _Reader:
         raise _Refused(text, self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber + 1)
 
     def _problem(self, text: str) -> None:
+        if len(self.problems) > ENOUGH:
+            return
         self.problems.append(self.source.problem(text, "", self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber + 1))
 
 

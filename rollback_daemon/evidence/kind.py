@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, NoReturn
 
 from pydantic import BaseModel
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 from rollback_daemon.errors import ConfigurationError, Problem
 from rollback_daemon.schema import Part
 
-MAX_BYTES = 32 * 2**20
+MAX_BYTES = 16 * 2**20
 """How large a file may be. A larger one is refused before it is looked into."""
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -24,7 +25,16 @@ CLOCK_SKEW = timedelta(minutes=5)
 NOT_YET = "has not come yet; look at the clock of the runner and at this one"
 """What is said of a time in the future."""
 
-_MOST_PROBLEMS = 100
+ENOUGH = 100
+"""So many mistakes are named; whoever finds more need not go on."""
+
+
+def few(problems: Iterable[Problem]) -> list[Problem]:
+    """The first ones, with a last one that says so where there are more."""
+    found = list(islice(problems, ENOUGH + 1))
+    if len(found) > ENOUGH:
+        found[ENOUGH:] = [Problem(found[0].file, 0, 0, "", "and more; mend these first")]
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +60,8 @@ class Source:
 
     def reject_if(self, problems: Iterable[Problem]) -> None:
         """Raise ConfigurationError with these, if there are any; of very many only the first ones are named."""
-        found = sorted(set(problems))
-        if not found:
-            return
-        if len(found) > _MOST_PROBLEMS:
-            more = len(found) - _MOST_PROBLEMS
-            found = [*found[:_MOST_PROBLEMS], self.problem(f"and {more} more; mend these first")]
-        raise ConfigurationError(found)
+        if found := few(problems):
+            raise ConfigurationError(found)
 
     def in_future(self, at: datetime) -> bool:
         """Whether that time has not come, beyond what clocks may differ by."""

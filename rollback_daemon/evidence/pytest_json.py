@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from rollback_daemon.errors import Problem
-from rollback_daemon.evidence.kind import NOT_YET, Kind, Result, Source
+from rollback_daemon.evidence.kind import ENOUGH, NOT_YET, Kind, Result, Source
 from rollback_daemon.evidence.reading import Written, bounded, examined, formed, json_of, shown, since_epoch, strict_json, text_of
 from rollback_daemon.evidence.test_run import FIGURES, How, Settings, Tests
 
@@ -161,7 +161,7 @@ class _Log:
 def _lines(source: Source, settings: Settings, text: str) -> Result:
     log = _Log(source)
     for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
+        if line.strip() and len(log.problems) <= ENOUGH:
             log.take(number, line)
     tests, problems = log.tests(), log.problems
     if log.finish is None:

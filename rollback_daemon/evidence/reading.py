@@ -8,19 +8,23 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
 
 from rollback_daemon.documents import Step, path_of
-from rollback_daemon.documents.complaints import complaints
+from rollback_daemon.documents.complaints import Complaint, complaints
 from rollback_daemon.errors import Problem
-from rollback_daemon.evidence.kind import MAX_BYTES, Source
+from rollback_daemon.evidence.kind import ENOUGH, MAX_BYTES, Source
 
 DEEPEST = 100
 """How many levels JSON and XML may have."""
 
+_MOST_OBJECTS = 200_000  # in one document: more are no results, or should be split
+_MANY = 1000  # errors of pydantic, beyond which they are looked for in pieces: all of them at once take too long to tell
+_PIECE = 50
 _LONGEST_INT = 40  # digits: more are no count and no identifier, and reading them takes its time
 _RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -95,6 +99,8 @@ def json_of(source: Source) -> Any:
 
 def strict_json(text: str) -> Any:
     """The JSON value in a text; NaN and infinities are still floats in it. Raises ValueError for what is no JSON, or nested too deep."""
+    if text.count("{") > _MOST_OBJECTS:
+        raise ValueError(f"has more than {_MOST_OBJECTS} objects; split it")
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_int=_int)
     except RecursionError:
@@ -159,7 +165,38 @@ def examined(source: Source, value: Any, form: type[_FORM], example: str) -> tup
     try:
         return form.model_validate(value), []
     except ValidationError as error:
-        return None, [source.problem(one.text, placed(value, one.trail)) for one in complaints(form, value, error)]
+        found = complaints(form, value, error) if error.error_count() <= _MANY else _first_complaints(form, value)
+        return None, [source.problem(one.text, placed(value, one.trail)) for one in found[: ENOUGH + 1]]
+
+
+def _first_complaints(form: type[BaseModel], value: dict[str, Any]) -> list[Complaint]:
+    """What is wrong with it, if very much is: list by list, piece by piece, until it is enough."""
+    lists = {name: one for name, one in value.items() if isinstance(one, list)}
+    bare = {**value, **{name: [] for name in lists}}
+    found = [one for one in _complaints(form, bare) if one.trail[:1] not in {(name,) for name in lists}]
+    for name, entries in lists.items():
+        for start in range(0, len(entries), _PIECE):
+            if len(found) > ENOUGH:
+                return found
+            inside = _complaints(form, {**bare, name: entries[start : start + _PIECE]})
+            found += [replace(one, trail=_moved(one.trail, start)) for one in inside if one.trail[:1] == (name,) and len(one.trail) > 1]
+    return found
+
+
+def _moved(trail: tuple[Step, ...], start: int) -> tuple[Step, ...]:
+    return (trail[0], start + trail[1], *trail[2:]) if isinstance(trail[1], int) else trail
+
+
+def _complaints(form: type[BaseModel], value: Any) -> list[Complaint]:
+    try:
+        form.model_validate(value)
+    except ValidationError as error:
+        return (
+            complaints(form, value, error)
+            if error.error_count() <= _MANY
+            else [Complaint((), f"has {error.error_count()} mistakes; is it such a file?")]
+        )
+    return []
 
 
 def placed(value: Any, trail: tuple[Step, ...]) -> str:

@@ -11,7 +11,7 @@ import pytest
 from rollback_daemon.errors import ConfigurationError
 from rollback_daemon.evidence import KINDS
 from rollback_daemon.evidence.kind import MAX_BYTES, Result, Source
-from tests.evidence.raw import NOW, read
+from tests.evidence.raw import NOW, both, read, text
 from tests.evidence.samples import GOOD
 
 KIND = pytest.mark.parametrize("kind", KINDS)
@@ -132,4 +132,12 @@ def test_of_very_many_mistakes_the_first_hundred_are_named() -> None:
     with pytest.raises(ConfigurationError) as error:
         source.reject_if(source.problem("wrong", line=line) for line in range(1, 1001))
     assert len(error.value.problems) == 101
-    assert "and 900 more; mend these first" in str(error.value)
+    assert "and more; mend these first" in str(error.value)
+
+
+def test_mistakes_in_very_many_places_are_told_from_the_first_on_and_soon() -> None:
+    broken: list[dict[str, Any]] = [{"id": f"C-{number}"} for number in range(5000)]
+    problems = refused("results", text(*both(), *broken))
+    assert len(problems) == 101
+    assert 'evidence: cases[2] (C-0).run: "run" is missing; it must be given' in problems
+    assert refused("results", text(*[{}] * 200_000)) == ["evidence: has more than 200000 objects; split it"]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from rollback_daemon.errors import ConfigurationError, Problem
+from rollback_daemon.evidence.kind import few
 from rollback_daemon.evidence.scoring.raw_results import RawFile, Run
 
 _Key = Callable[[Run], Hashable]
@@ -43,7 +44,7 @@ def first_runs(files: Iterable[RawFile]) -> FirstRuns:
     runs, copies = _distinct(given)
     problems += _out_of_order(runs)
     if problems:
-        raise ConfigurationError(problems)
+        raise ConfigurationError(few(problems))
     by_role = _grouped((run for run in runs if not run.diagnostic), lambda run: (run.id, run.role))
     counted = [group[0] for group in by_role]
     judged = {run.id for run in counted}
