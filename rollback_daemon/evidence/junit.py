@@ -1,7 +1,7 @@
 """JUnit XML, as pytest, Maven, Gradle, Jest and others write it: suites in suites, each test an element `testcase`.
 
 There is no standard; what is read is what all of them share. A document type declaration, in which XML bombs live, is refused, and nothing outside
-the file is ever looked at. Must not live here: figures (`test_run`).
+the file is ever looked at. Must not live here: figures (`tally`).
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from xml.parsers import expat
 from rollback_daemon.errors import Problem
 from rollback_daemon.evidence.kind import ENOUGH, NOT_YET, Kind, Result, Source
 from rollback_daemon.evidence.reading import DEEPEST, bounded, instant, shown
-from rollback_daemon.evidence.test_run import FIGURES, How, Settings, Tests
+from rollback_daemon.evidence.tally import FIGURES, How, Settings, Tests
 
 _ENDINGS = {"failure": How.FAILED, "error": How.ERROR, "skipped": How.SKIPPED}
 _WORST = (How.PASSED, How.SKIPPED, How.FAILED, How.ERROR)

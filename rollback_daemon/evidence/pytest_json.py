@@ -1,6 +1,6 @@
 """What plugins of pytest write as JSON: the one document of pytest-json-report, or the lines of pytest-reportlog. Which of the two is seen by itself.
 
-Format: the README of each of the two. Must not live here: figures (`test_run`).
+Format: the README of each of the two. Must not live here: figures (`tally`).
 """
 
 import json
@@ -14,7 +14,7 @@ from pydantic import Field
 from rollback_daemon.errors import Problem
 from rollback_daemon.evidence.kind import ENOUGH, NOT_YET, Kind, Result, Source
 from rollback_daemon.evidence.reading import Written, bounded, examined, formed, json_of, shown, since_epoch, strict_json, text_of
-from rollback_daemon.evidence.test_run import FIGURES, How, Settings, Tests
+from rollback_daemon.evidence.tally import FIGURES, How, Settings, Tests
 
 _OUTCOMES = {
     "passed": How.PASSED,
