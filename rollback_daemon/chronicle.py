@@ -112,7 +112,7 @@ def _outline(rollout: Rollout) -> dict[str, Any]:
 
 _LEVELS = {
     **dict.fromkeys((Event.ATTEMPTED, Event.RAN, Event.STEP, Event.REHEARSED, Event.FOLLOWED_UP), logging.ERROR),
-    **dict.fromkeys((Event.INTENDED, Event.HELD, Event.DRIFT, Event.SIGHT, Event.BUDGET, Event.REFUSED), logging.WARNING),
+    **dict.fromkeys((Event.INTENDED, Event.HELD, Event.DRIFT, Event.MISCONFIGURED, Event.SIGHT, Event.BUDGET, Event.REFUSED), logging.WARNING),
     **dict.fromkeys((Event.ESCALATED, Event.SCHEDULED), logging.WARNING),
 }
 _SHOWN_AS = {"level": "alert_level"}
@@ -127,6 +127,7 @@ def _level(happened: Happened) -> int:
         or body.get("passed")
         or body.get("drift") == Drift.NONE
         or body.get("blind") is False
+        or body.get("wrong") == {}
         or body.get("spent") is False
     ):
         return logging.INFO

@@ -31,6 +31,8 @@ class _Remembered:
     waited: Waited = field(default_factory=Waited)
     eased: timedelta | None = None
     failing: frozenset[str] = frozenset()
+    misconfigured: tuple[str, ...] = ()
+    misconfigured_since: datetime | None = None
 
 
 _ADAPTER = TypeAdapter(_Remembered)
@@ -50,6 +52,8 @@ def dump(state: State) -> str:
         state.waited,
         state.eased,
         state.failing,
+        state.misconfigured,
+        state.misconfigured_since,
     )
     return _ADAPTER.dump_json(remembered).decode()
 
@@ -75,4 +79,6 @@ def load(text: str | None, recorded: State, stopped: datetime | None) -> State:
         waited=kept.waited,
         eased=kept.eased,
         failing=kept.failing,
+        misconfigured=kept.misconfigured,
+        misconfigured_since=kept.misconfigured_since,
     )

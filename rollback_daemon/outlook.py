@@ -10,8 +10,9 @@ from datetime import timedelta
 
 from rollback_daemon.errors import FlagError
 from rollback_daemon.flags.settling import Settling
-from rollback_daemon.flags.store import Flags, FlagStore
+from rollback_daemon.flags.store import Flags, FlagStore, FlagValue
 from rollback_daemon.judge.drift import Drift, locate
+from rollback_daemon.judge.required_config import concerned, settings, wrong
 from rollback_daemon.judge.state import State
 from rollback_daemon.rules.model import Rollout, Stage
 
@@ -24,13 +25,14 @@ class Outlook:
     def __init__(self, settle: float) -> None:
         """For `settle` seconds flags must have stood as they are before it is believed that somebody lowered them."""
         self._settling = Settling(settle)
+        self._config: dict[str, FlagValue] = {}
         self._followed: deque[float] = deque(maxlen=_AT_ONCE)
 
     @staticmethod
     def read(store: FlagStore, ladder: Rollout) -> Flags | str:
-        """The flags as they are, or the sentence that says why they cannot be read."""
+        """The flags as they are, with what stages require beside them, or the sentence that says why they cannot be read."""
         try:
-            return store.read(ladder.keys)
+            return store.read(ladder.keys | ladder.config_keys)
         except FlagError as error:
             return str(error)
 
@@ -38,7 +40,17 @@ class Outlook:
         """Whether these may be the flags of a file that somebody is writing now: they lack something, and have not stood for long."""
         if isinstance(flags, str) or self._settling.settled(flags.version) or state.position is None:
             return False
-        return locate(ladder, on_record(ladder, state), flags.values).drift in {Drift.LOWER, Drift.OTHER}
+        lacking = locate(ladder, on_record(ladder, state), flags.values).drift in {Drift.LOWER, Drift.OTHER}
+        return lacking or bool(wrong(settings(*concerned(ladder, state.position), flags.values)))
+
+    def as_before(self, ladder: Rollout, state: State, flags: Flags) -> dict[str, FlagValue]:
+        """What is believed of a file that may be half written: the flags on record, and the configuration as it was seen last."""
+        return {**flags.values, **self._config, **on_record(ladder, state).flags}
+
+    def believed(self, ladder: Rollout, flags: Flags | str) -> None:
+        """These are not half written: their configuration is what is believed of the next that may be."""
+        if not isinstance(flags, str):
+            self._config = {key: flags.values[key] for key in ladder.config_keys & flags.values.keys()}
 
     def followed(self) -> None:
         """Something has followed from a glance."""

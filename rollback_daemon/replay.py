@@ -3,8 +3,8 @@
 What runs on it: the unit tests of rules, the backtest, the simulation. Lives here: what happens beside the judge in the daemon, at the moment it is
 due. Must not live here: any decision (judge), where answers come from, what people do and when.
 
-What only the world could tell is taken to go well: flags are written and read back, programs and probes of a verification pass. Steps about gates
-are judged as ever.
+What only the world could tell is taken to go well: flags are written and read back, the configuration is what stages require, programs and probes of
+a verification pass. Steps about gates are judged as ever.
 """
 
 import contextlib
@@ -17,9 +17,11 @@ from rollback_daemon.flags.store import FlagValue
 from rollback_daemon.judge import machine, promotion, recovery
 from rollback_daemon.judge.act import intended
 from rollback_daemon.judge.aftermath import READ_BACK, identity, is_current, proof, proofs
+from rollback_daemon.judge.drift import matching
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Code, Outcome
 from rollback_daemon.judge.refusal import Refusal
+from rollback_daemon.judge.required_config import as_required, concerned
 from rollback_daemon.judge.standing import all_checks
 from rollback_daemon.judge.state import Happened, Judgement, Sight, State, Step
 from rollback_daemon.judge.transitions import Event, Kind
@@ -64,13 +66,13 @@ class Replay:
 
     def judge(self, observations: Observations, now: datetime) -> Step:
         """One evaluation, and nothing else."""
-        return self._take(machine.step(self.rollout, self.state, Sight(observations, self.flags, self.trace), now), now)
+        return self._take(machine.step(self.rollout, self.state, self._sight(observations), now), now)
 
     def glance(self, now: datetime) -> Step:
         """A look at the flags alone, between two evaluations, of which there must have been one."""
         if self.judgement is None:
             raise ValueError("nothing has been evaluated")
-        return self._take(machine.glance(self.rollout, self.state, self.judgement, Sight({}, self.flags, self.trace), now), now)
+        return self._take(machine.glance(self.rollout, self.state, self.judgement, self._sight({}), now), now)
 
     def settle(self, now: datetime) -> list[Happened]:
         """Everything that is under way comes to its end: transitions, and the steps of a verification that are not about gates."""
@@ -146,6 +148,15 @@ class Replay:
 
     def recorded(self, happened: Happened, now: datetime) -> None:
         """Told of everything that happens, in order; for whoever keeps it."""
+
+    def _sight(self, observations: Observations) -> Sight:
+        """What is seen; configuration that nobody has said anything about is taken to be as required."""
+        if isinstance(self.flags, str):
+            return Sight(observations, self.flags, self.trace)
+        stage, goal = concerned(self.rollout, self.state.position)
+        if self.state.position is None and (found := matching(self.rollout, self.flags)):
+            stage, goal = found, self.rollout.above(found)
+        return Sight(observations, {**as_required(stage, goal), **self.flags}, self.trace)
 
     def _take(self, step: Step, now: datetime) -> Step:
         self.state, self.judgement = step.state, step.judgement

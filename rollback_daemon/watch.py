@@ -26,7 +26,7 @@ from rollback_daemon.judge.refusal import Refusal
 from rollback_daemon.judge.standing import all_checks
 from rollback_daemon.judge.state import Happened, Judgement, Sight, State, Step
 from rollback_daemon.judge.transitions import Event
-from rollback_daemon.outlook import Outlook, on_record
+from rollback_daemon.outlook import Outlook
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.rules.reading import Observations
 from rollback_daemon.transitions.execute import PATIENCE, Patience
@@ -118,11 +118,15 @@ class Watch:
         with self._looking() as flags:
             self._tell_reading(flags)
             sight = _sight(observations, flags)
-            if self._outlook.is_half_written(self.ladder, self._state, flags) and self._state.drift not in {Drift.LOWER, Drift.OTHER}:
-                sight = replace(sight, flags=on_record(self.ladder, self._state).flags)
+            half = self._outlook.is_half_written(self.ladder, self._state, flags)
+            if half and not isinstance(flags, str) and self._state.drift not in {Drift.LOWER, Drift.OTHER}:
+                sight = replace(sight, flags=self._outlook.as_before(self.ladder, self._state, flags))
+            elif not half:
+                self._outlook.believed(self.ladder, flags)
             self._take(machine.step(self.rollout, self._state, sight, now), now)
             self._observations = (now, observations)
-            self._climb_by_itself(now)
+            if not half:
+                self._climb_by_itself(now)
             self._errands.look(now)
         return f"{self._state.position.phase} at {self._state.position.stage}" if self._state.position else f"waiting: {flags}"
 
@@ -138,7 +142,7 @@ class Watch:
             now = self._clock.now()
             result = machine.glance(self.rollout, self._state, self._judgement, _sight({}, flags), now)
             self._take(result, now)
-            if any(one.event in {Event.INTENDED, Event.ADOPTED} for one in result.happened):
+            if any(one.event in {Event.INTENDED, Event.ADOPTED, Event.MISCONFIGURED} for one in result.happened):
                 self._outlook.followed()
             return bool(result.happened)
 

@@ -171,6 +171,15 @@ def _drifted(rollout: Rollout, position: Position | None) -> Finding | None:
     return Finding(position.since or position.entered, position.why, summary, text, "critical" if raised else "")
 
 
+def _misconfigured(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:
+    if not state.misconfigured:
+        return None
+    found = "; ".join(state.misconfigured)
+    summary = f"the configuration of {rollout.name} is not what its stage requires"
+    text = f"{found}. It is not promoted, and no time counts, until that is so again. rollbackd does not set it: somebody has to."
+    return Finding(state.misconfigured_since or judgement.at, found, summary, text)
+
+
 def _degraded(rollout: Rollout, state: State, judgement: Judgement) -> Finding | None:
     position = state.position
     if position is None or not position.degraded:
@@ -267,6 +276,7 @@ ROLLOUT_ALERTS: dict[str, RolloutAlert] = {
     "RolloutBlind": RolloutAlert("critical", "triggers that are armed could not see for longer than `max_gap`", _blind),
     "RolloutBudgetSpent": RolloutAlert("critical", "a trigger could not see for longer than its `errors` or `no_data` budget allows", _budget_spent),
     "RolloutDrift": RolloutAlert("warning", "somebody else changed the flags (critical: raised them), and nobody has looked at it yet", _drift),
+    "RolloutMisconfigured": RolloutAlert("warning", "a key has not the value that the present stage requires", _misconfigured),
     "RolloutBreakGlass": RolloutAlert("critical", "the present stage was promoted to past everything that it asks for", _broken_glass),
     "RolloutRehearsalFailed": RolloutAlert("critical", "a rehearsed rollback did not pass, and the way up is closed", _rehearsal_failed),
     "RolloutDegraded": RolloutAlert("warning", "a trigger set flags to a lesser service, and nobody has restored them", _degraded),

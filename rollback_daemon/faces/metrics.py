@@ -19,6 +19,7 @@ from rollback_daemon.judge import budgets, follow_ups, readiness
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.reasons import Outcome
+from rollback_daemon.judge.required_config import concerned, wrong
 from rollback_daemon.judge.state import TriggerJudgement
 from rollback_daemon.judge.transitions import Event, Kind, Phase
 from rollback_daemon.judge.trigger import TriggerPhase
@@ -206,6 +207,7 @@ def _families() -> list[tuple[GaugeMetricFamily, Samples]]:
         gauge("trigger_armed", "1 when the trigger may act at the present stage.", ["alert"], _armed),
         gauge("gate_passing", "1 when the gate passes, 0 when it is violated; absent while unknown.", ["gate"], _gates),
         gauge("drift", "1 when the flags are not those of the stage on record.", [], _drift),
+        gauge("config_as_required", "1 when a key has the value that the present stage requires, 0 if not; absent while unknown.", ["key"], _config),
         gauge("degraded", "1 when flags are set to a lesser service than their stage's.", [], _degraded),
         gauge("break_glass", "1 when the present stage was promoted to past everything that it asks for.", [], _broken_glass),
         gauge("soaked_seconds", "Time earned at the present stage.", [], lambda watch: iter([([], watch.state.soaked.total_seconds())])),
@@ -310,6 +312,14 @@ def _gates(watch: Watch) -> Iterator[tuple[list[str], float]]:
 
 def _drift(watch: Watch) -> Iterator[tuple[list[str], float]]:
     yield [], float(watch.state.drift in {Drift.LOWER, Drift.HIGHER, Drift.OTHER})
+
+
+def _config(watch: Watch) -> Iterator[tuple[list[str], float]]:
+    found = watch.judgement.whereabouts.settings if watch.judgement else ()
+    here, off = concerned(watch.rollout, watch.state.position)[0].requires.config, wrong(found)
+    for one in found:
+        if one.key in here and one.actual is not None:
+            yield [one.key], float(one not in off)
 
 
 def _degraded(watch: Watch) -> Iterator[tuple[list[str], float]]:

@@ -11,12 +11,13 @@ from typing import Any
 from rollback_daemon.durations import format_coarse, format_duration, format_number
 from rollback_daemon.faces.views_aftercare import after_completion, after_rollback, aftercare, trouble
 from rollback_daemon.journal.journal import Record
-from rollback_daemon.judge import budgets, postmortem, readiness
+from rollback_daemon.judge import budgets, postmortem, readiness, required_config
 from rollback_daemon.judge.act import sentence
 from rollback_daemon.judge.dossier import Proposal
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.gates import gate_sentence
 from rollback_daemon.judge.position import Position
+from rollback_daemon.judge.required_config import Setting
 from rollback_daemon.judge.state import GateJudgement, TriggerJudgement
 from rollback_daemon.judge.transitions import Event, Phase
 from rollback_daemon.judge.trigger import Active, TriggerPhase
@@ -67,6 +68,7 @@ def explanation(watch: Watch) -> dict[str, Any]:
         "interval": format_duration(rollout.interval),
         "flags": {"store": rollout.flags.store, "place": watch.place, **_flags(watch)},
         "entered": time_of(position.entered if position else None),
+        "config": [_setting(one) for one in judgement.whereabouts.settings] if judgement else [],
         "soaked": format_coarse(state.soaked),
         "stages": [
             {
@@ -119,6 +121,11 @@ def _line(one: readiness.Line) -> dict[str, Any]:
     return {"part": one.part, "check": one.check, "worth": round(one.worth, 2), "has": round(one.has, 2), "outcome": one.outcome}
 
 
+def _setting(one: Setting) -> dict[str, Any]:
+    facts = {"key": one.key, "expected": one.expected, "actual": one.actual, "stage": one.stage}
+    return {**facts, "outcome": "unknown" if one.met is None else "pass" if one.met else "fail", "sentence": str(one)}
+
+
 def what_next(watch: Watch) -> str:
     """What comes next, and who has to move."""
     return "; ".join(filter(None, [*_trouble(watch), after_rollback(watch), _next(watch)]))
@@ -135,6 +142,8 @@ def _trouble(watch: Watch) -> Iterator[str]:
         yield f"FLAGS UNREADABLE: {where.why}"
     elif where is not None and where.keys:
         yield f"DRIFT: {', '.join(sorted(where.keys))} not as on record"
+    for one in watch.state.misconfigured:
+        yield f"CONFIG: {one}"
     yield from _budgets_used(watch)
     position = watch.state.position
     if position and position.degraded:
@@ -189,6 +198,7 @@ def _required(stage: Stage) -> Iterator[str]:
     yield from (f"evidence {one.name}" for one in requires.evidence)
     if requires.rehearsal is not None:
         yield f"a rehearsal within {format_duration(requires.rehearsal)}"
+    yield from (f"config {key} {required_config.shown(value)}" for key, value in requires.config.items())
     if requires.approvals is not None:
         yield f"approvals: {requires.approvals}"
 

@@ -42,6 +42,7 @@ def moment(past: Past, rollout: Rollout) -> dict[str, Any]:
         "drift": drift["drift"],
         "flags": {"expected": _expected(past, rollout), "differing": drift["keys"] if drift["drift"] != Drift.NONE else {}},
         "drift_since": time_of(past.drift.at) if past.drift and drift["drift"] != Drift.NONE else None,
+        "misconfigured": list(past.misconfigured.body["why"]) if past.misconfigured else [],
         "degraded": dict(position.degraded) if position else {},
         "broken_glass": position.broken_glass if position else "",
         "rehearsing": {"id": position.rehearsing.id, "stage": position.rehearsing.stage} if position and position.rehearsing else None,

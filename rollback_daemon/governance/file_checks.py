@@ -17,7 +17,7 @@ from rollback_daemon.durations import format_coarse, format_duration
 from rollback_daemon.errors import FlagError, Refused
 from rollback_daemon.flags.store import FlagStore, FlagValue
 from rollback_daemon.governance.finding import Finding
-from rollback_daemon.judge import lesser
+from rollback_daemon.judge import lesser, required_config
 from rollback_daemon.judge.drift import Drift, locate
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Outcome
@@ -59,10 +59,11 @@ def _disk(name: str, folder: Path, free: int, total: int, share: float) -> Findi
 def flags(rollout: Rollout, position: Position | None, store: FlagStore) -> Iterator[Finding]:
     """Whether the flags can be read, are all there, and are those of the stage on record; of the baseline where there is no record."""
     try:
-        values = store.read(rollout.keys).values
+        values = store.read(rollout.keys | rollout.config_keys).values
     except FlagError as error:
         yield Finding("flag file", Outcome.FAIL if isinstance(error, Refused) else Outcome.UNKNOWN, str(error))
         yield Finding("flags", Outcome.UNKNOWN, "they cannot be read")
+        yield from _config(rollout, position, "see the flag file")
         return
     missing = sorted(rollout.keys - values.keys())
     if missing:
@@ -71,6 +72,7 @@ def flags(rollout: Rollout, position: Position | None, store: FlagStore) -> Iter
         said = f"{store.describe()} has " + ("its one key" if len(rollout.keys) == 1 else f"all {len(rollout.keys)} keys")
     yield Finding("flag file", Outcome.FAIL if missing else Outcome.PASS, said)
     yield _expected(rollout, position, values)
+    yield from _config(rollout, position, values)
 
 
 def _expected(rollout: Rollout, position: Position | None, values: Mapping[str, FlagValue]) -> Finding:
@@ -87,6 +89,13 @@ def _expected(rollout: Rollout, position: Position | None, values: Mapping[str, 
     wrong = [f"{key} is {_text(values, key)}, must be {json.dumps(value, ensure_ascii=False)}" for key, (value, _) in (found.keys or {}).items()]
     whose = f"; these are those of {found.stage.name}" if found.stage else ""
     return Finding("flags", Outcome.FAIL, f"not those of {stage.name}{degraded}: {', '.join(wrong)}{whose}")
+
+
+def _config(rollout: Rollout, position: Position | None, values: Mapping[str, FlagValue] | str) -> Iterator[Finding]:
+    """Whether the configuration is what the stage on record and the next one require."""
+    stage, goal = required_config.concerned(rollout, position)
+    for check in required_config.checks(required_config.settings(stage, goal, values)):
+        yield Finding(check.name, check.outcome, check.evidence.removeprefix("config "))
 
 
 def folder(path: Path, mounts: Path = MOUNTS) -> Finding:

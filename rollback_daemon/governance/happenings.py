@@ -174,6 +174,12 @@ def _drift(body: Body) -> Line:
     return BAD, f"somebody else changed the flags ({body['drift']})", [*keys, *_why(body)]
 
 
+def _misconfigured(body: Body) -> Line:
+    if not body["why"]:
+        return GOOD, "the configuration is what the stage requires", []
+    return WARN, "the configuration is not what the stage requires", _why(body)
+
+
 def _gate(body: Body) -> Line:
     passing = body["passes"]
     return GOOD if passing else WARN, f"gate {body.get('gate', '')} {'passes' if passing else 'does not pass'}", _why(body)
@@ -247,6 +253,7 @@ _LINES: dict[str, Callable[[Body], Line]] = {
     Event.VERIFYING: _verifying,
     Event.EASED: _eased,
     Event.DRIFT: _drift,
+    Event.MISCONFIGURED: _misconfigured,
     Event.GATE: _gate,
     Event.SIGHT: _sight,
     Event.BUDGET: _budget,

@@ -29,7 +29,7 @@ OUTLINE = (
 _ABOUT = {Event.POSTMORTEM, Event.PLOTTED, Event.TOLD}  # name their incident, and may come after its end
 _BEFORE = {
     *(Event.ESCALATED, Event.ACKNOWLEDGED, Event.SCHEDULED, Event.CANCELLED, Event.DRIFT, Event.GATE, Event.SIGHT, Event.REFUSED),
-    *(Event.HELD, Event.RESUMED, Event.HOOKED, Event.TOLD, Event.BUDGET),
+    *(Event.MISCONFIGURED, Event.HELD, Event.RESUMED, Event.HOOKED, Event.TOLD, Event.BUDGET),
 }
 _MOST_BEFORE = 200
 

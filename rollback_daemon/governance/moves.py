@@ -53,7 +53,7 @@ class Moves:
         after = self._exposures.get(body["stage"])
         facts = {"from": self._stage, "to": body["stage"], "exposure_before": before, "exposure_after": after}
         more = {"by": body.get("by", ""), "why": sentences(body["why"]), "code": body.get("code", "")}
-        if after is not None and after > (before or 0):
+        if after is not None and (after, self._rank(body["stage"])) > (before or 0, self._rank(self._stage)):
             made = entry(record, **facts, how=OUTSIDE, **more, keys={}, known={}, missing=[], votes=[], outcome="found so", ended=None)
             self.climbs.append(made)
             self.standing.append(made)
@@ -132,6 +132,10 @@ class Moves:
         opened.update(outcome="given up", ended=entry(record, why=record.body["why"]))
         self._sort_out(opened)
         self._open = None
+
+    def _rank(self, stage: str | None) -> int:
+        """How high on the ladder a stage is; two of them may expose as much as one another."""
+        return {name: number for number, name in enumerate(self._exposures)}.get(stage or "", 0)
 
     def _facts(self, body: Mapping[str, Any]) -> Entry:
         after = self._exposures.get(body["to"]) if body["kind"] in {Kind.PROMOTE, Kind.ROLLBACK} else self._exposed

@@ -14,7 +14,7 @@ from rollback_daemon.judge.machine import recorded
 from rollback_daemon.judge.state import State
 from rollback_daemon.judge.transitions import Event, Kind
 
-_SEEN = {Event.TRIGGER, Event.GATE, Event.BUDGET, Event.SIGHT, Event.DRIFT}
+_SEEN = {Event.TRIGGER, Event.GATE, Event.BUDGET, Event.SIGHT, Event.DRIFT, Event.MISCONFIGURED}
 """What was seen: of these the newest of each thing tells, and there are many of them."""
 _BESIDE = {Event.TOLD, Event.HOOKED, Event.PLOTTED}
 _FOLDED = [event for event in Event if event not in {*_SEEN, *_BESIDE, Event.REFUSED, Event.BACKED_UP}]
@@ -31,8 +31,8 @@ Series = tuple[str, frozenset[tuple[str, str]]]
 class Past:
     """What was on record of a rollout at `at`. `state` is what a restart would have folded then; the judge's own memory is not in it.
 
-    `rules`: the version of the rule file that held. `series`: the newest record of each series of each trigger; `gates`, `budgets`, `sight` and
-    `drift`: the newest of each. `flags`: those that the last transition read back (None: there was none since its flags were found so).
+    `rules`: the version of the rule file that held. `series`: the newest record of each series of each trigger; `gates`, `budgets`, `sight`, `drift`
+    and `misconfigured`: the newest of each. `flags`: those that the last transition read back (None: there was none since its flags were found so).
     `steps`: what had been done of the transition under way, and `ended` how it ended later. `before` are the last records, newest last, and
     `after` the next ones. `unread`: records that do not follow from those before them. `turned_back`: the clock was set back since.
     `forgotten`: at which record a trigger (`alert`) or `gate` was taken out of the rule file, and with it what was known of it.
@@ -46,6 +46,7 @@ class Past:
     budgets: list[Record] = field(default_factory=list)
     sight: Record | None = None
     drift: Record | None = None
+    misconfigured: Record | None = None
     flags: Mapping[str, Any] | None = None
     steps: list[Record] = field(default_factory=list)
     ended: Record | None = None
@@ -73,6 +74,7 @@ def past(journal: Journal, rollout: str, at: datetime) -> Past:
         newest = journal.past.newest_of_each(rollout, kind, last, key)
         known += [one for one in newest if one.seq > found.forgotten.get((name, one.body[name]), 0)]
     found.sight, found.drift = (_newest(journal, rollout, kind, last) for kind in (Event.SIGHT, Event.DRIFT))
+    found.misconfigured = _newest(journal, rollout, Event.MISCONFIGURED, last)
     found.before = journal.records(rollout, kinds=TOLD, before=last + 1, limit=BEFORE, newest_first=True)[::-1]
     found.after = journal.records(rollout, kinds=TOLD, after=last, limit=AFTER)
     opened = found.state.position.open if found.state.position else None

@@ -185,6 +185,10 @@ def _drift(body: Mapping[str, Any], _last: Last) -> tuple[str, ...]:
     return ("drift",) if body["drift"] in {Drift.LOWER, Drift.HIGHER, Drift.OTHER} else ()
 
 
+def _misconfigured(body: Mapping[str, Any], _last: Last) -> tuple[str, ...]:
+    return ("misconfigured",) if body["wrong"] else ()
+
+
 def _gate(body: Mapping[str, Any], _last: Last) -> tuple[str, ...]:
     return ("gate_passed" if body["passes"] else "gate_failed",)
 
@@ -208,6 +212,7 @@ _NAMES: dict[Event, Names] = {
     Event.FROZEN: _always("frozen"),
     Event.GATE: _gate,
     Event.DRIFT: _drift,
+    Event.MISCONFIGURED: _misconfigured,
     Event.READY: _always("ready"),
     Event.COMPLETED: _always("completed"),
     Event.HELD: _always("held"),
@@ -232,6 +237,7 @@ _SAID = {
     "gate_failed": "fails the gate {gate}",
     "gate_passed": "passes the gate {gate} again",
     "drift": "has flags that are not those on record",
+    "misconfigured": 'has not the configuration that "{stage}" requires',
     "ready": 'is ready at "{stage}"',
     "promoted": 'was promoted from "{from}" to "{to}"',
     "completed": 'is complete at "{stage}"',

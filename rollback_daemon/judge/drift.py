@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
 
 from rollback_daemon.flags.store import FlagValue, same
 from rollback_daemon.judge.position import Position
+from rollback_daemon.judge.required_config import Setting, concerned, settings, wrong
 from rollback_daemon.rules.model import Rollout, Stage
 
 
@@ -26,7 +27,7 @@ class Drift(StrEnum):
 class Whereabouts:
     """Where the flags are. `stage` is the one that they equal, or None; `keys` are those that differ from the record: (expected, actual).
 
-    `mixed`: they are those of no stage, and some of them were raised.
+    `mixed`: they are those of no stage, and some of them were raised. `settings`: how the configuration was found that stages require.
     """
 
     drift: Drift
@@ -34,6 +35,12 @@ class Whereabouts:
     keys: Mapping[str, tuple[FlagValue, FlagValue]] | None = None
     why: str = ""
     mixed: bool = False
+    settings: tuple[Setting, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether everything in the file is as it must be at the present stage, so that time spent there counts."""
+        return self.drift is Drift.NONE and not wrong(self.settings)
 
 
 def whereabouts(rollout: Rollout, position: Position, flags: Mapping[str, FlagValue] | str, now: datetime) -> Whereabouts:
@@ -42,6 +49,11 @@ def whereabouts(rollout: Rollout, position: Position, flags: Mapping[str, FlagVa
     Flags read before the rollout came to its stage, or while a transition changes them, are no drift; unless they are below both of its ends,
     where nobody but a person puts them. Flags that cannot be read cannot be read, whatever is under way.
     """
+    where = _whereabouts(rollout, position, flags, now)
+    return replace(where, settings=settings(*concerned(rollout, position), flags)) if rollout.config_keys else where
+
+
+def _whereabouts(rollout: Rollout, position: Position, flags: Mapping[str, FlagValue] | str, now: datetime) -> Whereabouts:
     stage = rollout.stage(position.stage) or rollout.stages[0]
     if position.entered > now:
         return Whereabouts(Drift.NONE, stage)

@@ -17,6 +17,7 @@ from rollback_daemon.judge import (
     astray,
     baselines,
     budgets,
+    config_news,
     dossier,
     due,
     escalating,
@@ -26,6 +27,7 @@ from rollback_daemon.judge import (
     lesser,
     recovery,
     relief,
+    required_config,
     tenure,
 )
 from rollback_daemon.judge.adoption import adopt
@@ -67,6 +69,8 @@ def step(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
     drifted = astray.news(rollout, state, position, where, sight, seen, now)
     news = [*_trigger_changes(state, triggers), *_budget_changes(state, triggers), *_sight_changes(rollout, state, triggers, now), *drifted]
     news += [*_voided(rollout, state, position, now), *gate_news.changes(state, position, gates)]
+    news += config_news.changes(state, position, where, sight.trace)
+    state = _configured(state, position, where, now)
     before = state
     state = replace(
         state,
@@ -88,7 +92,7 @@ def step(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
         state, decided = _apply_all(state, straight, now), [*decided, *straight]
     state, later = _with_time(own, state, gates, triggers, where, now)
     decided = [*decided, *later]
-    climbed = list(_climb(rollout, state, seen, now))
+    climbed = list(_climb(rollout, state, required_config.without_due(seen, where.settings), now))
     state = _apply_all(state, climbed, now)
     judgement = Judgement(now, triggers, gates, where, seen, all_checks(rollout, state, state.position or position, seen, now))
     return Step(state, (*adopted, *news, *decided, *climbed), judgement)
@@ -117,14 +121,20 @@ def glance(rollout: Rollout, state: State, judgement: Judgement, sight: Sight, n
     if position is None or isinstance(sight.flags, str):
         return Step(state, (), judgement)
     where = whereabouts(rollout, position, sight.flags, now)
-    news = list(astray.news(rollout, state, position, where, sight, judgement.seen, now))
+    news = [*astray.news(rollout, state, position, where, sight, judgement.seen, now), *config_news.changes(state, position, where, sight.trace)]
     decided = list(astray.decide(rollout, state, position, where, sight, now))
     drift = where.drift if position.open is None else state.drift
-    state = replace(state, drift=drift, drift_since=_drift_since(state, position, where, now))
+    state = replace(_configured(state, position, where, now), drift=drift, drift_since=_drift_since(state, position, where, now))
     state = _apply_all(state, [*news, *decided], now)
-    seen = (of_flags(where), *(check for check in judgement.seen if check.name != FLAGS))  # the others are of the evaluation
+    of_file = (of_flags(where), *required_config.checks(where.settings))
+    seen = (*of_file, *(check for check in judgement.seen if check.name != FLAGS and not required_config.is_check(check)))  # of the evaluation
     checks = all_checks(rollout, state, state.position or position, seen, now)
     return Step(state, (*news, *decided), replace(judgement, whereabouts=where, seen=seen, checks=checks))
+
+
+def _configured(state: State, position: Position, where: Whereabouts, now: datetime) -> State:
+    known = config_news.misconfigured(state, position, where)
+    return replace(state, misconfigured=known, misconfigured_since=config_news.since(state, known, now))
 
 
 def _drift_since(state: State, position: Position, where: Whereabouts, now: datetime) -> datetime | None:
@@ -210,10 +220,11 @@ def _firing_since(one: TriggerJudgement) -> datetime | None:
 def _gates(
     rollout: Rollout, state: State, position: Position, triggers: tuple[TriggerJudgement, ...], where: Whereabouts, sight: Sight, now: datetime
 ) -> tuple[tuple[GateJudgement, ...], tenure.Tenure]:
-    """The gates, and what the stage has come to with this evaluation. While flags are changed, rehearsed or drifting nothing is earned there."""
+    """The gates, and what the stage has come to with this evaluation. While flags are changed, rehearsed, drifting or
+    not configured as required, nothing is earned there."""
     record = tenure.begun(state.tenure, position.tenure)
     judged = {gate.name: judge_gate(gate, sight.observations, position.stage, now) for gate in rollout.gates if not gate.quiet}
-    if position.phase in _AT_REST and not position.open and not position.rehearsing and where.drift is Drift.NONE:
+    if position.phase in _AT_REST and not position.open and not position.rehearsing and where.sound:
         firing = {one.trigger.name: max(since, position.tenure) for one in triggers if is_watching(one, position) and (since := _firing_since(one))}
         passed = _passed(max(state.stepped, position.entered), now, rollout.max_gap) if state.stepped else None
         counts = {
@@ -323,13 +334,14 @@ def _soaked(
 ) -> timedelta:
     """Time earned at this stage: only while it is seen and all is well there.
 
-    None while held, degraded, blind, pending, firing, with a gate that does not pass or flags of another stage, and none for a gap longer than
+    None while held, degraded, blind, pending, firing, with a gate that does not pass, flags of another stage or another configuration than it
+    requires, and none for a gap longer than
     `max_gap`, which is not having looked. Never more than the stage is old, whatever a memory from before a crash says.
     """
     if position.rehearsing:
         return state.soaked
     before = min(state.soaked, max(timedelta(), now - position.entered))
-    if state.stepped is None or position.phase not in _ON_THE_WAY or position.degraded or where.drift is not Drift.NONE:
+    if state.stepped is None or position.phase not in _ON_THE_WAY or position.degraded or not where.sound:
         return before
     if any(gate.counts and gate.verdict is not Verdict.CLEAR for gate in gates):
         return before

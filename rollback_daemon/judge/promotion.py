@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from rollback_daemon.errors import OperationRefused
-from rollback_daemon.judge import baselines
+from rollback_daemon.judge import baselines, required_config
 from rollback_daemon.judge.act import intended
 from rollback_daemon.judge.consent import proposed
 from rollback_daemon.judge.drift import Drift
@@ -154,6 +154,7 @@ def _against_rehearsal(rollout: Rollout, position: Position, judgement: Judgemen
         return
     wrong = {Code.DRIFT, Code.FLAGS_UNREADABLE, Code.TRIGGER_FIRING, Code.TRIGGER_PENDING, Code.TRIGGER_UNKNOWN}
     yield from (reason for reason in judgement.blockers if reason.code in wrong)
+    yield from (Reason(Code.CONFIG, f"config {one}", one.key) for one in required_config.wrong(judgement.whereabouts.settings))
 
 
 def come_back(rollout: Rollout, state: State, judgement: Judgement | None, now: datetime) -> Happened:
@@ -172,6 +173,7 @@ def come_back(rollout: Rollout, state: State, judgement: Judgement | None, now: 
     against = [Reason(Code.TRIGGER_FIRING, f"trigger {one.name} is firing", one.name) for one in firing if one.action.kind is ActionKind.ROLLBACK]
     if judgement.whereabouts.drift is not Drift.NONE:
         against.append(Reason(Code.DRIFT, "somebody changed its flags during the rehearsal"))
+    against += [check.reason for check in required_config.checks(judgement.whereabouts.settings) if check.reason]
     if against:
         raise Refusal(what, against)
     why = f'the steps of the rehearsal passed; back to "{target.name}"'

@@ -71,13 +71,13 @@ def usual(rollout: Rollout) -> Iterator[Part]:
     """40 points for what is measured, 30 for what people have said, 30 for what has been proven."""
     yield Part("technical", 40, tuple(gate.name for gate in rollout.gates))
     yield Part("process", 30, ("checkpoints", "approvals", "decision"))
-    yield Part("validation", 30, ("soak", "rehearsal", "evidence"))
+    yield Part("validation", 30, ("soak", "config", "rehearsal", "evidence"))
 
 
 def _called(name: str) -> str:
-    """How the card calls a check: all checkpoints are one line, and so is all evidence."""
+    """How the card calls a check: all checkpoints are one line, and so are all evidence and all keys of the configuration."""
     kind = name.partition(" ")[0]
-    return {"checkpoint": "checkpoints", "evidence": "evidence"}.get(kind, name)
+    return {"checkpoint": "checkpoints", "evidence": "evidence", "config": "config"}.get(kind, name)
 
 
 def _line(part: Part, name: str, worth: float, checks: list[Check]) -> Line:

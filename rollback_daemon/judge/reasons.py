@@ -40,6 +40,8 @@ class Code(StrEnum):
     CHECKPOINT_NO_GO = "checkpoint_no_go"
     EVIDENCE_MISSING = "evidence_missing"
     REHEARSAL_MISSING = "rehearsal_missing"
+    CONFIG = "config"  # a key has another value than a stage requires
+    CONFIG_UNKNOWN = "config_unknown"  # it is missing, or cannot be read
     APPROVALS_MISSING = "approvals_missing"
     APPROVALS_VOID = "approvals_void"  # given for something that has changed since
     NO_GO = "no_go"  # somebody voted against it, and that stands
@@ -61,7 +63,20 @@ class Code(StrEnum):
     @property
     def unknown(self) -> bool:
         """Whether it means "could not tell" rather than "no"."""
-        return self in {Code.GATE_UNKNOWN, Code.TRIGGER_UNKNOWN, Code.BASELINE_DATA, Code.SCORE_UNKNOWN, Code.NOT_EVALUATED, Code.FLAGS_UNREADABLE}
+        return self in _UNKNOWN
+
+
+_UNKNOWN = frozenset(
+    {
+        Code.GATE_UNKNOWN,
+        Code.TRIGGER_UNKNOWN,
+        Code.BASELINE_DATA,
+        Code.SCORE_UNKNOWN,
+        Code.NOT_EVALUATED,
+        Code.FLAGS_UNREADABLE,
+        Code.CONFIG_UNKNOWN,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from rollback_daemon.durations import format_coarse, format_duration, format_number
-from rollback_daemon.judge import baselines, readiness, requirements
+from rollback_daemon.judge import baselines, readiness, required_config, requirements
 from rollback_daemon.judge.drift import Whereabouts
 from rollback_daemon.judge.gates import of_sight
 from rollback_daemon.judge.position import Position
@@ -38,10 +38,13 @@ def seen_checks(
     where: Whereabouts,
     now: datetime,
 ) -> tuple[Check, ...]:
-    """What was seen: flags, gates, triggers, and what the next stage would be held against. Ready is who passes all of these and has soaked."""
+    """What was seen: flags, gates, triggers, configuration, and what the next stage would be held against.
+
+    Ready is who passes all of these and has soaked; save for what only the next stage requires of the configuration, which people owe it.
+    """
     stage = rollout.stage(position.stage) or rollout.stages[0]
     measured = of_sight(rollout, position, gates, triggers, where, now)
-    return (*measured, *baselines.checks(rollout, state.prospects, stage, now))
+    return (*measured, *required_config.checks(where.settings), *baselines.checks(rollout, state.prospects, stage, now))
 
 
 def of_record(rollout: Rollout, state: State, position: Position, now: datetime) -> Iterator[Check]:

@@ -39,7 +39,7 @@ class State:
     """All that is carried from one evaluation to the next. What stands before `triggers` comes from the journal, the rest is the judge's own memory.
 
     `waited`: how the gates do that a verification waits for. `eased`: for how long nothing has asked any more for what is degraded (None: something
-    does). `failing`: the gates that failed when they were last looked at.
+    does). `failing`: the gates that failed when they were last looked at. `misconfigured`: what is not as the stage requires, in words.
     """
 
     position: Position | None = None
@@ -59,6 +59,8 @@ class State:
     waited: Waited = field(default_factory=Waited)
     eased: timedelta | None = None
     failing: frozenset[str] = frozenset()
+    misconfigured: tuple[str, ...] = ()
+    misconfigured_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

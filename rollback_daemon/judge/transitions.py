@@ -44,6 +44,7 @@ class Event(StrEnum):
     BUDGET = "budget"  # a trigger's budget for failed queries or lack of data is spent, or no longer
     SIGHT = "sight"  # the judge lost or regained sight
     DRIFT = "drift"  # the flags differ from the record, or no longer do
+    MISCONFIGURED = "misconfigured"  # the configuration is not what the stage requires, or is again
     OBSERVED = "observed"  # what would have been done, were it enforced
     CONFIGURED = "configured"  # another version of its rule file holds from now on
     REFUSED = "refused"  # somebody asked for what may not be done now
@@ -118,7 +119,7 @@ TABLE: dict[tuple[Phase, str], Phase] = {
 """(phase, event) -> phase. Intended, attempted, done and abandoned are told apart by the kind of their transition. SOAKING at stage 0 is BASELINE."""
 
 _SAID = {Event.PROPOSED, Event.VOTED, Event.WITHDRAWN, Event.RESOLVED, Event.VOIDED, Event.CHECKPOINT, Event.EVIDENCE, Event.HANDOFF}
-_SEEN = {Event.TRIGGER, Event.BUDGET, Event.SIGHT, Event.DRIFT, Event.OBSERVED, Event.ESCALATED, Event.SCHEDULED, Event.EASED}
+_SEEN = {Event.TRIGGER, Event.BUDGET, Event.SIGHT, Event.DRIFT, Event.MISCONFIGURED, Event.OBSERVED, Event.ESCALATED, Event.SCHEDULED, Event.EASED}
 _ON_THE_WAY = {Event.APPLIED, Event.RAN, Event.STEP, Event.REHEARSED}
 _AFTERWARDS = {Event.VERIFYING, Event.CHECKED, Event.VERIFIED, Event.UNVERIFIED, Event.POSTMORTEM, Event.FOLLOWED_UP, Event.DECIDED}
 _STOPPED = {Event.ACKNOWLEDGED, Event.CANCELLED}

@@ -1,5 +1,6 @@
 """How the way up is understood, in words: the gates, and what each stage asks for. Must not live here: triggers and warnings (`advice`)."""
 
+import json
 from collections.abc import Iterator
 
 from rollback_daemon.durations import format_duration, format_number
@@ -48,6 +49,8 @@ def _wanted(requires: Requires) -> Iterator[str]:
         yield f"evidence {_age(fresh)}"
     if requires.rehearsal is not None:
         yield f"a rollback rehearsed in the last {format_duration(requires.rehearsal)}"
+    for key, value in requires.config.items():
+        yield f"config {key} {json.dumps(value, ensure_ascii=False)}, before and while it is there"
 
 
 def _age(fresh: Fresh) -> str:

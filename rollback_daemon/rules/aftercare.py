@@ -85,6 +85,7 @@ HOOK_EVENTS = {
     "gate_failed": "a blocking gate does not pass any more",
     "gate_passed": "a gate that failed passes again",
     "drift": "somebody else changed the flags",
+    "misconfigured": "a key has not the value that the present stage requires",
     "ready": "soaked, and every gate passes",
     "promoted": "a promotion is done",
     "completed": "soaked at the highest stage",

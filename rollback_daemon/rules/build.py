@@ -4,13 +4,14 @@ Lives here: the ladder, and the order in which its parts are built. Must not liv
 themselves (the other `build_…`), YAML.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from rollback_daemon.documents import Document, Step
 from rollback_daemon.durations import format_duration, format_number
 from rollback_daemon.errors import Problem
-from rollback_daemon.flags.store import FlagValue
+from rollback_daemon.flags.store import FlagValue, same
 from rollback_daemon.flags.stores import STORES
 from rollback_daemon.rules import build_duties
 from rollback_daemon.rules.build_aftercare import AftercareRules
@@ -112,6 +113,7 @@ class Builder:
         stage = Stage(BASELINE, 0, 0.0, dict(flags))
         yield stage
         names = {BASELINE}
+        config: dict[str, FlagValue] = {}
         for index, part in self.usable.entries("stages", self.written.stages):
             trail = ("stages", index)
             if part.stage in names:
@@ -120,25 +122,31 @@ class Builder:
             elif part.stage == PREVIOUS:
                 self._notes.say((*trail, "stage"), f'"{PREVIOUS}" is what actions call the stage below the present one; give the stage another name')
             names.add(part.stage)
-            self._check_exposure(part, stage, index)
+            self._check_exposure(part, stage, index, flags)
             self._flag_rules.known(part.set, (*trail, "set"))
             self._flag_rules.values(part.set, (*trail, "set"))
             flags = {**flags, **{key: value for key, value in part.set.items() if key in flags}}
-            requires = build_duties.requires(self._notes, part.requires, (*trail, "requires"))
+            config = {**config, **self._flag_rules.of_config(part.requires.config, (*trail, "requires", "config"))}
+            requires = replace(build_duties.requires(self._notes, part.requires, (*trail, "requires")), config=config)
             if part.requires.rehearsal is not None:
                 self._check_rehearsal(index, (*trail, "requires", "rehearsal"))
             automatic = self._automatic(part, trail)
             stage = Stage(part.stage, index + 1, part.exposure, dict(flags), part.soak, requires, automatic)
             yield stage
 
-    def _check_exposure(self, part: StagePart, below: Stage, index: int) -> None:
+    def _check_exposure(self, part: StagePart, below: Stage, index: int, flags: Mapping[str, FlagValue]) -> None:
+        """Exposure rises, save where nobody is exposed yet (a shadow), or everybody is already; then the flags have to be others."""
         trail = ("stages", index, "exposure")
         name = f'"{below.name}"' if below.number else "the baseline"
         growth = self.written.max_growth
-        if part.exposure <= below.exposure:
+        if part.exposure == below.exposure and part.exposure in {0, 1}:
+            if all(key in flags and same(value, flags[key]) for key, value in part.set.items()):
+                text = f"it exposes as much as {name}, {_percent(part.exposure)}, and sets no flag to another value; set one, or leave the stage out"
+                self._notes.say(("stages", index, "set"), text)
+        elif part.exposure <= below.exposure:
             text = f"exposure must rise from stage to stage; {_percent(part.exposure)} is not above {_percent(below.exposure)} of {name}"
             self._notes.say(trail, text)
-        elif growth and below.number and below.number == index and part.exposure > growth * below.exposure * (1 + _ROUNDING):
+        elif growth and below.exposure and below.number == index and part.exposure > growth * below.exposure * (1 + _ROUNDING):
             times = f"{part.exposure / below.exposure:.3g}"
             what = f"{_percent(part.exposure)} is {times} times the {_percent(below.exposure)} of {name}"
             self._notes.say(trail, f"{what}, and max_growth is {format_number(growth)}; put a stage between them")

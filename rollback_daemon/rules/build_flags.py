@@ -44,6 +44,15 @@ class FlagRules:
             if not unclear and store is not None and (complaint := store.check(key, value)) is not None:
                 self.notes.say(place, complaint)
 
+    def of_config(self, config: Mapping[str, FlagValue], trail: _Where) -> dict[str, FlagValue]:
+        """The keys that a stage requires to have a value, without those that are flags, each of which is noted."""
+        for key in config:
+            if key in (self.baseline or {}):
+                text = f'"{key}" is a flag of this rollout, and is held to what the stage sets; leave it out here, or take it out of the baseline'
+                self.notes.say((*trail, key), text)
+        self.values(config, trail)
+        return {key: value for key, value in config.items() if key not in (self.baseline or {})}
+
     def of_action(self, flags: Mapping[str, object], trail: _Where) -> dict[str, FlagValue]:
         """The flags that an action sets, as far as they can be flags at all; everything that is wrong with them is noted."""
         usable: dict[str, FlagValue] = {}

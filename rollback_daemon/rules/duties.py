@@ -34,12 +34,16 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class Requires:
-    """What people and the world outside Prometheus must have said before a stage is climbed to."""
+    """What people and the world outside Prometheus must have said before a stage is climbed to.
+
+    `config`: values that keys of the flag file must have before, and as long as the rollout is there; those of the stages below, overlaid.
+    """
 
     approvals: Approvals | None = None
     checkpoints: tuple[str, ...] = ()
     evidence: tuple[Fresh, ...] = ()
     rehearsal: timedelta | None = None  # how old the last rehearsal that passed may be
+    config: Mapping[str, FlagValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ class Preflight:
     disk_free: float = 0.2
 
 
-CHECKS = ("soak", "flags", "checkpoints", "approvals", "decision", "rehearsal", "evidence")
+CHECKS = ("soak", "flags", "config", "checkpoints", "approvals", "decision", "rehearsal", "evidence")
 """What the scorecard can count beside gates, by the names that the compliance report uses."""
 
 

@@ -179,6 +179,11 @@ class Rollout:
         """Every flag of the rollout."""
         return frozenset(self.stages[0].flags)
 
+    @property
+    def config_keys(self) -> frozenset[str]:
+        """Every key beside the flags that some stage requires to have a value; the guard never sets one."""
+        return frozenset(key for stage in self.stages for key in stage.requires.config)
+
     def stage(self, name: str) -> Stage | None:
         """The stage of that name."""
         return next((stage for stage in self.stages if stage.name == name), None)

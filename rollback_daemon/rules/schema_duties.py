@@ -66,12 +66,13 @@ class FreshPart(Part):
 
 
 class RequiresPart(Part):
-    """What must be on record before the stage is climbed to."""
+    """What must be on record before the stage is climbed to, and how the configuration must be there."""
 
     approvals: ApprovalsPart | None = None
     checkpoints: list[Name] = []
     evidence: list[Annotated[Annotated[Name, Tag("name")] | Annotated[EvidencePart, Tag("required evidence")], Discriminator(_kind_of_evidence)]] = []
     rehearsal: FreshPart | None = None
+    config: dict[Text, Single] = {}
 
 
 class HttpStepPart(Part):

@@ -3,6 +3,8 @@
 Lives here: what it serves. Whether that is good or bad is for the rules to say.
 """
 
+from collections.abc import Callable
+
 from rollback_daemon.lab.exporter import MetricsExporter
 from rollback_daemon.lab.faults import Answer, Request
 
@@ -46,10 +48,11 @@ class Victor:
 
 
 class VictorServices(MetricsExporter):
-    """Several services; every scrape finds more work done by each."""
+    """Several services; every scrape finds more work done by each, and by `others` that are no Victors."""
 
     def __init__(self) -> None:
         self.services: dict[str, Victor] = {}
+        self.others: list[Callable[[], None]] = []
         super().__init__()
 
     def add(self, name: str) -> Victor:
@@ -59,4 +62,6 @@ class VictorServices(MetricsExporter):
     def answer(self, request: Request, /) -> Answer:
         for service in list(self.services.values()):
             service.works()
+        for works in list(self.others):
+            works()
         return super().answer(request)

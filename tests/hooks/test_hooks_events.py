@@ -133,6 +133,13 @@ def test_flags_that_somebody_changed_are_told_and_that_they_are_right_again_is_n
     assert names((Event.DRIFT, {"drift": drift, "keys": {}, "why": "", "stage": ""})) == known
 
 
+def test_configuration_that_is_not_as_required_is_told_and_that_it_is_again_is_not() -> None:
+    why = 'MODE is "slow", must be "fast" at "half"'
+    (notice,) = told((Event.MISCONFIGURED, {"wrong": {"MODE": {"expected": "fast", "actual": "slow"}}, "why": [why], "stage": "half"}))
+    assert notice.sentence == f'checkout has not the configuration that "half" requires: {why}'
+    assert names((Event.MISCONFIGURED, {"wrong": {}, "why": [], "stage": "half"})) == []
+
+
 def test_a_rehearsal_is_told_when_it_failed() -> None:
     assert names((Event.REHEARSED, {"passed": False, "why": "x", "stage": "half"})) == ["rehearsal_failed"]
     assert names((Event.REHEARSED, {"passed": True, "why": "x", "stage": "half"})) == []
@@ -180,7 +187,8 @@ def test_every_event_that_a_rule_file_may_name_can_happen() -> None:
         for kind in ("rollback", "promote", "degrade", "restore")
     }
     plain = {names((event, body))[0] for event, body in SHOWN.items()}
-    others = {"rollback_failed", "gate_failed", "gate_passed", "drift", "rehearsal_failed", "follow_up_failed", "decision_due"}  # see above
+    others = {"rollback_failed", "gate_failed", "gate_passed", "drift", "misconfigured"}  # see above
+    others |= {"rehearsal_failed", "follow_up_failed", "decision_due"}
     assert done | plain | others == set(HOOK_EVENTS)
 
 

@@ -20,7 +20,7 @@ themselves: `write`, `finish`, `fail`, `give up`. In a rehearsal: `steps pass`, 
 Must be so: `soaking at canary` (phase and stage), `Errors pending`, `Errors{a} firing`, `Errors no_data` (health), `blind`, `seeing`, `drift lower`,
 `soaked 30s`, `blocked by gate_unknown+soak`, `free` (nothing speaks against a promotion), `refused soak+at_top`. And of the judge in this very
 evaluation: `rollback to half`, `promote to half`, `degrade`, `held`, `observed`, `proposed`, `voided`, `escalated to lead`, `scheduled half` (a
-rollback is announced), `eased`, `cancelled` (by the judge), `verified`, `unverified`, `frozen`, `restore`,
+rollback is announced), `eased`, `cancelled` (by the judge), `verified`, `unverified`, `frozen`, `restore`, `misconfigured` (or no longer),
 each of which must be expected where it happens, and happens nowhere else.
 
 Every timetable is played twice: as it is, and with the judge restarted from its journal and its memory before every single evaluation.
@@ -46,7 +46,7 @@ from tests.judge import people
 from tests.judge.world import START, World, flags_called, flags_of
 
 MUST_BE_EXPECTED = {"rollback", "promote", "degrade", "held", "observed", "proposed", "voided", "escalated", "scheduled", "eased", "cancelled"}
-MUST_BE_EXPECTED |= {"verified", "unverified", "frozen", "restore"}
+MUST_BE_EXPECTED |= {"verified", "unverified", "frozen", "restore", "misconfigured"}
 """What the judge never does without being expected to, as `word_of` calls it."""
 
 
@@ -242,7 +242,18 @@ class Performance:
             case "rollback" | "promote" | "escalated" | "scheduled":
                 return any(word_of(one) == word and (one.body.get("level") or one.body.get("to", "")) == rest.removeprefix("to ") for one in happened)
             case (
-                "degrade" | "held" | "observed" | "proposed" | "voided" | "eased" | "cancelled" | "verified" | "unverified" | "frozen" | "restore"
+                "degrade"
+                | "held"
+                | "observed"
+                | "proposed"
+                | "voided"
+                | "eased"
+                | "cancelled"
+                | "verified"
+                | "unverified"
+                | "frozen"
+                | "restore"
+                | "misconfigured"
             ) if not rest:
                 return any(word_of(one) == word for one in happened)
             case "blind" | "seeing":

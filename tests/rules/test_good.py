@@ -120,6 +120,21 @@ def test_a_stage_has_the_flags_of_the_baseline_and_of_every_stage_up_to_it(every
     ]
 
 
+def test_a_shadow_exposes_nobody_the_top_no_more_than_below_and_what_a_stage_requires_of_the_configuration_stays_required() -> None:
+    loaded = load(GOOD / "shadow-and-config.yml")
+    assert [(stage.name, stage.exposure, dict(stage.requires.config)) for stage in loaded.stages] == [
+        ("baseline", 0.0, {}),
+        ("shadow", 0.0, {"mode": "shadow", "/limits/tokens": 4000}),
+        ("canary", 0.1, {"mode": "live", "/limits/tokens": 4000}),
+        ("half", 0.3, {"mode": "live", "/limits/tokens": 4000}),
+        ("most", 0.8, {"mode": "live", "/limits/tokens": 4000}),
+        ("all", 1.0, {"mode": "live", "/limits/tokens": 4000}),
+        ("active", 1.0, {"mode": "live", "/limits/tokens": 4000, "strict": True}),
+    ]
+    assert loaded.config_keys == {"mode", "/limits/tokens", "strict"}
+    assert loaded.keys == {"engine", "percent"}
+
+
 def test_flag_values_keep_their_types(everything: Rollout) -> None:
     assert [type(value) for value in everything.stages[0].flags.values()] == [bool, int, str, float, tuple]
 

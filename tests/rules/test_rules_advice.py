@@ -115,7 +115,8 @@ rehearsal: {steps: [{command: [./smoke.sh]}]}
 
 
 def test_gates_and_what_a_stage_asks_for_have_a_line_each(tmp_path: Path) -> None:
-    (tmp_path / "demo.yml").write_text(CLIMB, encoding="utf-8")
+    configured = CLIMB.replace("promote: manual}\n", "promote: manual, requires: {config: {/mode: live, /limit: 3}}}\n")
+    (tmp_path / "demo.yml").write_text(configured, encoding="utf-8")
     assert understood(load(tmp_path / "demo.yml")) == [
         "Spike: cost / its baseline > 2, at once; rollback to previous at every stage",
         "Grows: cost - its baseline > 3, at once; degrade (/x) at every stage",
@@ -126,6 +127,7 @@ def test_gates_and_what_a_stage_asks_for_have_a_line_each(tmp_path: Path) -> Non
         "Quiet: none of Grows, Spike has fired since the stage began; gate of every stage",
         "canary: promoted by hand; needs checkpoints hour-24, hour-48",
         f"half: promoted automatically; needs {'; '.join(WANTED)}",
+        'full: promoted by hand; needs config /mode "live", before and while it is there; config /limit 3, before and while it is there',
     ]
     assert warnings(load(tmp_path / "demo.yml"), timedelta(seconds=15)) == []
 
@@ -270,7 +272,7 @@ def test_a_multiple_of_the_baseline_that_was_most_likely_meant_as_an_increase(tm
     assert said(tmp_path, "alert: A, signal: cost, above: 0.5, relative_to: baseline", base=base) == []
 
 
-@pytest.mark.parametrize("name", ["spice-pipelex", "victor-coordinators"])
+@pytest.mark.parametrize("name", ["spice-pipelex", "victor-coordinators", "assistant-v3", "ringrift-orchestrator"])
 def test_the_rule_files_that_are_delivered_have_nothing_to_warn_of(name: str) -> None:
     assert warnings(load(RULES / f"{name}.yml"), timedelta(seconds=15)) == []
 

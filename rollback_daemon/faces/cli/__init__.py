@@ -13,6 +13,7 @@ from rollback_daemon.faces.cli import (
     changing,
     files,
     flags,
+    gating,
     importing,
     incidents,
     reading,
@@ -43,7 +44,7 @@ def _root(version: bool = typer.Option(False, "--version", callback=_version, is
     """Takes a feature-flag rollout back when Prometheus says it hurts."""
 
 
-for family in (serve, files, testing, backtesting, importing, before, reading, simulating, changing, flags, voting, aftercare, incidents):
+for family in (serve, files, testing, backtesting, importing, gating, before, reading, simulating, changing, flags, voting, aftercare, incidents):
     for verb in family.VERBS:
         app.command(verb.__name__)(with_login(verb))
 

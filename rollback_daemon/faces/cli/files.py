@@ -23,17 +23,34 @@ class Subject(StrEnum):
     RULES = "rules"
     CONFIG = "config"
     TESTS = "tests"
+    EVIDENCE_RESULTS = "evidence-results"
+    EVIDENCE_SOAK = "evidence-soak"
+    EVIDENCE_PARITY = "evidence-parity"
 
 
-def schema(subject: Annotated[Subject, typer.Argument(help="Of a rule file, the daemon's configuration, or a test file.")] = Subject.RULES) -> None:
+def schema(
+    subject: Annotated[
+        Subject, typer.Argument(help="Of a rule file, the daemon's configuration, a test file, or a file of evidence.")
+    ] = Subject.RULES,
+) -> None:
     """Print the JSON Schema of a file, for editors."""
     from pydantic import BaseModel
 
     from rollback_daemon.config import Configuration
+    from rollback_daemon.evidence.parity import ParityReport
+    from rollback_daemon.evidence.scoring.raw_results import RawResults
+    from rollback_daemon.evidence.soak import SoakReport
     from rollback_daemon.lab.testing.schema import TestFile
     from rollback_daemon.rules.schema import RuleFile
 
-    forms: dict[Subject, type[BaseModel]] = {Subject.RULES: RuleFile, Subject.CONFIG: Configuration, Subject.TESTS: TestFile}
+    forms: dict[Subject, type[BaseModel]] = {
+        Subject.RULES: RuleFile,
+        Subject.CONFIG: Configuration,
+        Subject.TESTS: TestFile,
+        Subject.EVIDENCE_RESULTS: RawResults,
+        Subject.EVIDENCE_SOAK: SoakReport,
+        Subject.EVIDENCE_PARITY: ParityReport,
+    }
     made = forms[subject].model_json_schema()
     print_json({"$schema": "https://json-schema.org/draft/2020-12/schema", **made})
 

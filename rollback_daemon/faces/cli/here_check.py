@@ -22,9 +22,14 @@ def warnings(rollout: Rollout) -> Iterator[Problem]:
 def _of_flags(rollout: Rollout) -> Iterator[Problem]:
     store = open_store(rollout.flags.store, Path(rollout.flags.path), rollout.flags.backups)
     try:
-        values = store.read(rollout.keys).values
+        values = store.read(rollout.keys | rollout.config_keys).values
     except FlagError as error:
         yield problem_at(rollout, ("flags", "path"), f"the flags cannot be read on this machine: {error}")
         return
     for key in sorted(rollout.keys - values.keys()):
         yield problem_at(rollout, ("baseline", key), f'"{key}" is not in {store.describe()} yet; the first change adds it')
+    for stage in rollout.stages[1:]:
+        place = ("stages", stage.number - 1, "requires", "config")
+        for key in sorted(stage.requires.config.keys() - values.keys()):
+            if (*place, key) in rollout.places:  # where it is said, and not where it still holds
+                yield problem_at(rollout, (*place, key), f'"{key}" is not in {store.describe()}; "{stage.name}" waits for somebody to add it')

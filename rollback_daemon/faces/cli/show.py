@@ -132,6 +132,8 @@ def _standing(out: Console, one: dict[str, Any]) -> None:
             itself = ", climbed to by itself" if stage["promote"] == "automatic" else ""
             tell(out, f"  {escape(stage['stage'])} asks for {escape('; '.join(stage['requires']))}{itself}")
     labelled(out, "flags", escape(one["flags"]["place"]) + _differing(one["flags"]))
+    for setting in one["config"]:
+        labelled(out, "config", f"{word(setting['outcome'])}  {escape(setting['sentence'])}")
     if one["broken_glass"]:
         tell(out, f"  [bold red]BREAK-GLASS[/]  it came to this stage past everything: {escape(one['broken_glass'])}")
     if one["degraded"]:

@@ -74,6 +74,8 @@ def _standing(one: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What was wrong or open then, beside the triggers."""
     if one["blind"]:
         yield "blind", f"[red]since {clock(one['sight']['since'])}[/]: {escape('; '.join(one['sight']['why']))}"
+    if one["misconfigured"]:
+        yield "config", escape("; ".join(one["misconfigured"]))
     if one["degraded"]:
         yield "degraded", escape(", ".join(f"{key} is {flag_value(value)}" for key, value in one["degraded"].items()))
     if one["broken_glass"]:

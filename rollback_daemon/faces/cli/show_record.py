@@ -154,6 +154,7 @@ _TOLD: dict[str, Callable[[Event], str]] = {
     "sight": lambda one: f"blind: {_why(one)}" if one["blind"] else "sees again",
     "budget": lambda one: f"spent, {one['then']}: {_why(one)}" if one["spent"] else f"{one['alert']} is within its budget ({one['budget']}) again",
     "drift": _drift,
+    "misconfigured": lambda one: _why(one) or f"the configuration is what {one['stage']} requires",
     "observed": lambda one: f"would {one['would']}: {_why(one)}",
     "configured": lambda one: f"rules of {one['file']} ({one['sha256'][:12]}){_first_of(one['rules'])}",
     "refused": lambda one: f"{one['request']} ({one['reason']}): {_why(one)}",

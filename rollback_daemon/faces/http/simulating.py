@@ -117,6 +117,7 @@ def _present(guard: Guard, watch: Watch) -> Present:
 
 def _flags(watch: Watch, rollout: Rollout) -> dict[str, FlagValue] | str:
     try:
-        return dict(watch.store.read(rollout.keys).values)
+        found = watch.store.read(rollout.keys | rollout.config_keys).values
+        return {**dict.fromkeys(rollout.config_keys), **found}  # what is missing is not what is not known
     except FlagError as error:
         return str(error)

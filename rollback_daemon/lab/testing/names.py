@@ -55,7 +55,7 @@ class Names:
         for key, part in named.items():
             if part and part.alert:
                 yield from self._unknown((*at, key), "trigger", [part.alert], self._triggers)
-        yield from self._each((*at, "flags"), "flag", act.flags or {}, self.rollout.keys)
+        yield from self._each((*at, "flags"), "flag", act.flags or {}, self.rollout.keys | self.rollout.config_keys)
         yield from self._listed((*at, "refused"), "reason", act.refused or [], [*Code])
 
     def _of_test(self, at: tuple[Step, ...], test: RolloutTest) -> Iterator[Mistake]:
@@ -64,7 +64,7 @@ class Names:
         yield from self._each((*at, "triggers"), "trigger", test.triggers, self._triggers)
         yield from self._each((*at, "values"), "signal", test.values, [one.name for one in self.rollout.signals])
         yield from self._each((*at, "gates"), "gate", test.gates, [one.name for one in self.rollout.gates])
-        yield from self._each((*at, "flags"), "flag", test.flags, self.rollout.keys)
+        yield from self._each((*at, "flags"), "flag", test.flags, self.rollout.keys | self.rollout.config_keys)
         yield from self._listed((*at, "decisions"), "decision", test.decisions or [], words(self.rollout))
         yield from self._listed((*at, "blocked_by"), "reason", test.blocked_by or [], [*Code])
         yield from self._listed((*at, "alerts"), "alert", test.alerts or [], self._alerts)

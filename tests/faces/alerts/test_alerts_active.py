@@ -381,6 +381,7 @@ def test_every_alert_of_a_rollout_has_a_severity_and_a_meaning() -> None:
         "RolloutBlind",
         "RolloutBudgetSpent",
         "RolloutDrift",
+        "RolloutMisconfigured",
         "RolloutBreakGlass",
         "RolloutRehearsalFailed",
         "RolloutDegraded",

@@ -11,7 +11,7 @@ from tests.faces.http.bench import NOBODY_LISTENS, Bench, rollbackd
 
 YES, NO, USAGE, UNKNOWN = 0, 1, 2, 3
 ESCAPE = "\x1b"
-FILES = ("check", "schema", "test", "backtest", "import")
+FILES = ("check", "schema", "test", "backtest", "import", "gate", "shadow-diff")
 READING = ("preflight", "status", "explain", "simulate", "history", "scorecard", "report")
 CHANGING = ("promote", "rollback", "restore", "rehearse", "hold", "resume", "flags")
 SAYING = ("propose", "approve", "reject", "withdraw", "resolve", "checkpoint", "evidence", "handoff")
@@ -216,7 +216,7 @@ def test_every_verb_explains_itself(verb: str) -> None:
 
 def test_the_help_names_every_verb_and_no_other() -> None:
     ran = rollbackd("--help")
-    listed = re.findall(r"^  ([a-z]+)  ", ran.out.split("Commands:")[1], re.MULTILINE)
+    listed = re.findall(r"^  ([a-z-]+)  ", ran.out.split("Commands:")[1], re.MULTILINE)
     assert sorted(listed) == sorted(VERBS)
 
 

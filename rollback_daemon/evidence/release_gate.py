@@ -1,0 +1,68 @@
+"""The JSON that `rollbackd gate` writes, as evidence: a stage can ask for one that says go.
+
+Must not live here: scoring (`scoring.release_gate`), how the document is made (`scoring.gate_report`).
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from rollback_daemon.evidence.kind import NOT_YET, Figure, Kind, NoSettings, Result, Source, known
+from rollback_daemon.evidence.reading import Instant, Written, bounded, formed, json_of
+
+FIGURES = {
+    "overall_go": Figure("ratio", "1 where the gate said go, 0 where it said no or could not tell"),
+    "stage": Figure("percent", "the stage that was gated"),
+    "checks_failed": Figure("count", "checks that failed"),
+    "checks_unknown": Figure("count", "checks that could not be told"),
+    "first_runs": Figure("count", "runs that counted"),
+}
+
+
+class _Check(Written):
+    check: str
+    outcome: Literal["pass", "fail", "unknown", "not asked"]
+    sentence: str
+
+
+class _Counted(Written):
+    first_runs: int = Field(ge=0)
+    first_began: Instant | None
+
+
+class _Gate(Written):
+    format: Literal["rollbackd release gate 1"]
+    label: str
+    stage: int
+    decision: Literal["go", "no-go", "cannot tell"]
+    overall_go: bool
+    checks: list[_Check] = Field(min_length=1)
+    counted: _Counted
+
+
+def read(source: Source, _settings: NoSettings) -> Result:
+    """The decision of a gate; the time is that of the oldest run that it rests on. One that contradicts its own checks is refused."""
+    gate = formed(source, json_of(bounded(source)), _Gate, "what `rollbackd gate` writes")
+    failed = [one for one in gate.checks if one.outcome == "fail"]
+    unknown = [one for one in gate.checks if one.outcome == "unknown"]
+    right = "no-go" if failed else "cannot tell" if unknown else "go"
+    if gate.decision != right or gate.overall_go is not (right == "go"):
+        source.refuse(
+            f'is "{gate.decision}" with overall_go {str(gate.overall_go).lower()}, but its checks come to "{right}"; gate again', "decision"
+        )
+    made_at: datetime | None = gate.counted.first_began
+    if made_at and source.in_future(made_at):
+        source.refuse(f"{made_at.isoformat()} {NOT_YET}", "counted.first_began")
+    figures = known(
+        overall_go=gate.overall_go,
+        stage=gate.stage,
+        checks_failed=len(failed),
+        checks_unknown=len(unknown),
+        first_runs=gate.counted.first_runs,
+    )
+    facts = {"label": gate.label, "decision": gate.decision, "not_passed": [f"{one.check}: {one.sentence}" for one in [*failed, *unknown]]}
+    return Result(figures, source.digest, made_at, facts)
+
+
+KIND = Kind("the JSON of `rollbackd gate`", FIGURES, read)
