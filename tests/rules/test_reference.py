@@ -1,4 +1,4 @@
-"""The reference of rule files, rules/README.md and rules/TRIGGERS.md, says what is so: its examples load, it knows every key and every name."""
+"""The reference of rule files, rules/README.md, TRIGGERS.md and AFTERCARE.md, says what is so: its examples load, it knows every key and every name."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ from rollback_daemon.rules.model import ActionKind
 from rollback_daemon.rules.schema import RuleFile, TriggerPart
 from rollback_daemon.rules.triggers import KINDS
 
-PAGES = [(Path(__file__).parents[2] / "rules" / name).read_text(encoding="utf-8") for name in ("README.md", "TRIGGERS.md")]
+PAGES = [(Path(__file__).parents[2] / "rules" / name).read_text(encoding="utf-8") for name in ("README.md", "TRIGGERS.md", "AFTERCARE.md")]
 TEXT = "".join(PAGES)
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 ROWS = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", TEXT, re.MULTILINE))
