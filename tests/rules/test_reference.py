@@ -1,4 +1,4 @@
-"""The reference of rule files, rules/README.md, TRIGGERS.md and AFTERCARE.md, says what is so: its examples load, it knows every key and every name."""
+"""The reference of rule files (README.md, TRIGGERS.md, AFTERCARE.md) says what is so: its examples load, it knows every key and every name."""
 
 import re
 from pathlib import Path
