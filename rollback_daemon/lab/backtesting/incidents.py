@@ -38,7 +38,9 @@ def read(file: Path, rollouts: Collection[str], now: datetime) -> list[Incident]
     except OSError as error:
         raise ConfigurationError([Problem(str(file), 0, 0, "", f"cannot be read: {error.strerror}")]) from None
     if len(content) > _MOST_BYTES:
-        raise ConfigurationError([Problem(str(file), 0, 0, "", f"is larger than {_MOST_BYTES // 10**6} MB; leave out what is outside of the history")])
+        raise ConfigurationError(
+            [Problem(str(file), 0, 0, "", f"is larger than {_MOST_BYTES // 10**6} MB; leave out what is outside of the history")]
+        )
     rows = csv.reader(text.splitlines(), strict=True, skipinitialspace=True)
     problems: list[Problem] = []
     found: list[Incident] = []
