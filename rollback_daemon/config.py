@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field
 from rollback_daemon import documents
 from rollback_daemon.documents import Document
 from rollback_daemon.errors import ConfigurationError, Problem
-from rollback_daemon.http_client import HTTPClient
+from rollback_daemon.http_client import CREDENTIALS, HTTPClient
 from rollback_daemon.rules.load import load_all, undefined_roles
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.schema import Interval, Name, Part, Text
@@ -92,7 +92,7 @@ def load(file: str | Path) -> Loaded:
 def read(file: str | Path) -> tuple[Configuration, Document]:
     """The configuration file alone. Relative paths in it count from its own folder."""
     document = documents.read(file)
-    configuration, problems = documents.validate(document, Configuration)
+    configuration, problems = documents.validate(document, Configuration, CREDENTIALS)
     if configuration is None or document.problems:
         raise ConfigurationError([*document.problems, *problems])
     return _placed(configuration, Path(document.file).parent), document

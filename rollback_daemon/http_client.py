@@ -16,6 +16,8 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from rollback_daemon.schema import Part, Text
 
+CREDENTIALS = frozenset({"basic_auth", "authorization", "http_headers"})
+"""The keys under which somebody may write a secret by mistake."""
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110
 
 
@@ -68,14 +70,14 @@ class HTTPClient(Part):
     @classmethod
     def _address(cls, url: str) -> str:
         if not url.startswith(("http://", "https://")):
-            raise ValueError(f'"{url}" is no address; begin it with http:// or https://')
+            raise ValueError(f"{_shown(url)} is no address; begin it with http:// or https://")
         try:
             parts = urlsplit(url)
             known = bool(parts.hostname) and (parts.port is None or parts.port > 0)
         except ValueError:
             known = False
         if not known:
-            raise ValueError(f'"{url}" is no address; write it like http://host:9090')
+            raise ValueError(f"{_shown(url)} is no address; write it like http://host:9090")
         if "@" in parts.netloc:
             raise ValueError("has a user or password in it; use basic_auth with a password_file")
         return url.rstrip("/")
@@ -154,6 +156,11 @@ class _FromFiles(AuthBase):
         if settings.authorization:
             request.headers["Authorization"] = _header(f"{settings.authorization.type} {_secret(settings.authorization.credentials_file)}")
         return request
+
+
+def _shown(url: str) -> str:
+    """What was written as an address, unless it may have a password in it."""
+    return "this" if "@" in url else f'"{url}"'
 
 
 def _header(text: str) -> Any:

@@ -4,7 +4,7 @@ Lives here: the translation of a ValidationError into trails and sentences, and 
 """
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -36,6 +36,7 @@ _SENTENCES = {
     "string_too_short": "must not be empty",
 }
 _FORMS = {"model_type", "model_attributes_type", "dict_type"}
+_UNSAID = object()
 _WITHOUT_VALUE = {"too_short", "too_long", "string_too_short"}
 
 
@@ -53,10 +54,13 @@ class Complaint:
     meant: str = ""
 
 
-def complaints(schema: type[BaseModel], value: Any, error: ValidationError) -> list[Complaint]:
-    """Everything that `error` says about `value`; what several members of a union say about one place is said in one sentence."""
+def complaints(schema: type[BaseModel], value: Any, error: ValidationError, unsaid: Collection[str] = ()) -> list[Complaint]:
+    """Everything that `error` says about `value`; what several members of a union say about one place is said in one sentence.
+
+    What stands under one of the keys `unsaid` is never repeated: somebody may have written a secret there.
+    """
     found: dict[tuple[Trail, bool], list[str]] = {}
-    everything = [_complaint(schema, value, detail) for detail in error.errors(include_url=False)]
+    everything = [_complaint(schema, value, detail, unsaid) for detail in error.errors(include_url=False)]
     meant = {(*one.trail[:-1], one.meant) for one in everything if one.meant}
     for one in everything:
         if one.missing and one.trail in meant:  # it is there, misspelt
@@ -67,8 +71,10 @@ def complaints(schema: type[BaseModel], value: Any, error: ValidationError) -> l
     return [Complaint(trail, " or ".join(texts).replace(" or must be ", " or "), at_key) for (trail, at_key), texts in found.items()]
 
 
-def _complaint(schema: type[BaseModel], value: Any, detail: Any) -> Complaint:
+def _complaint(schema: type[BaseModel], value: Any, detail: Any, unsaid: Collection[str]) -> Complaint:
     loc, kind = detail["loc"], detail["type"]
+    if not isinstance(detail["input"], (dict, list, type(None))) and not {*loc}.isdisjoint(unsaid):
+        detail = {**detail, "input": _UNSAID}
     if loc and loc[-1] == "[key]":
         return Complaint(_real(value, loc[:-1]), _sentence(kind, detail), at_key=True)
     trail = _real(value, loc)
@@ -103,6 +109,8 @@ def _sentence(kind: str, detail: Any) -> str:
 
 
 def _got(value: Any) -> str:
+    if value is _UNSAID:
+        return ""
     if isinstance(value, (dict, list)):
         return f", not a {'mapping' if isinstance(value, dict) else 'list'}"
     if value is None:

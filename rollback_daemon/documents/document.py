@@ -6,7 +6,7 @@ what any key means.
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -95,13 +95,13 @@ def _document(read: Values, text: str, file: str) -> Document:
     return Document(file, read.value, read.places, read.keys, read.ambiguous, problems, broken, hashlib.sha256(text.encode()).hexdigest())
 
 
-def validate(document: Document, schema: type[T]) -> tuple[T | None, list[Problem]]:
-    """The document as `schema`, or every reason why it is not, each at its place."""
-    written, found = examine(document, schema)
+def validate(document: Document, schema: type[T], unsaid: Collection[str] = ()) -> tuple[T | None, list[Problem]]:
+    """The document as `schema`, or every reason why it is not, each at its place. No reason repeats what stands under one of the keys `unsaid`."""
+    written, found = examine(document, schema, unsaid)
     return written, [document.problem(one.trail, one.text, key=one.at_key) for one in found]
 
 
-def examine(document: Document, schema: type[T]) -> tuple[T | None, list[Complaint]]:
+def examine(document: Document, schema: type[T], unsaid: Collection[str] = ()) -> tuple[T | None, list[Complaint]]:
     """As `validate`, with trails where that has places. Nothing is said of a value that could not even be read as YAML."""
     if not isinstance(document.value, dict):
         text = "is empty; see `rollbackd schema`" if document.value is None else "must be a mapping of keys to values"
@@ -109,7 +109,7 @@ def examine(document: Document, schema: type[T]) -> tuple[T | None, list[Complai
     try:
         return schema.model_validate(document.value), []
     except ValidationError as error:
-        return None, [one for one in complaints(schema, document.value, error) if one.trail not in document.broken]
+        return None, [one for one in complaints(schema, document.value, error, unsaid) if one.trail not in document.broken]
 
 
 def path_of(trail: Iterable[Step]) -> str:

@@ -73,7 +73,17 @@ class NotYaml(ValueError):
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader without YAML 1.1's idea of plain scalars: each arrives as text."""
+    """A loader without YAML 1.1's idea of plain scalars: each arrives as text. It ends where it is clear that there are too many."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._left = 2 * _LIMIT  # nodes: a key is one, too
+
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
+        self._left -= 1
+        if self._left < 0:
+            raise NotYaml(f"has more than {_LIMIT} values", (self.line + 1, 1))
+        return super().compose_node(parent, index)
 
     def resolve(self, kind: type[Node], value: Any, implicit: Any) -> str:  # noqa: ARG002 (asked only for what has no tag in the file)
         return _NO_TAG

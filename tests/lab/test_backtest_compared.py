@@ -11,12 +11,14 @@ from rollback_daemon.lab.backtesting.compare import compared
 from rollback_daemon.lab.backtesting.incidents import Incident
 from rollback_daemon.lab.backtesting.report import Entry
 from rollback_daemon.lab.backtesting.scoring import scored
+from rollback_daemon.lab.backtesting.spells import spells
 from tests.judge.world import rollout, trigger
 from tests.lab.recorded import at, backtested, hours
 
 SPIKES = {"errors": lambda now: {30: 20.0, 31: 30.0, 32: 30.0}.get(now.minute, 1.0) if now.hour in {13, 15, 17} else 8.0 if now.hour == 19 else 1.0}
 NOW = at("20:00")
 FIVE = timedelta(minutes=5)
+SERIES = [("12:00", "12:10"), ("12:05", "12:20"), ("12:30", "12:40")]
 
 
 def over(above: float, for_: str = "0", name: str = "High", action: str = "rollback to baseline") -> Entry:
@@ -73,6 +75,18 @@ def test_without_a_tolerance_a_fire_right_after_the_incident_is_false() -> None:
     assert (len(high["missed"]), len(high["false"])) == (1, 3)
 
 
+def test_a_fire_that_ended_shortly_before_the_incident_has_found_it_within_the_tolerance_alone() -> None:
+    later = [known("13:36", "13:40")]
+    recalls = [scored(over(10), later, tolerance)["triggers"][0]["recall"] for tolerance in (FIVE, timedelta(minutes=2))]
+    assert recalls == [1, 0]
+
+
+def test_series_that_fire_at_the_same_time_are_one_fire() -> None:
+    a, b, later = ({"pending": at(one).isoformat(), "fired": at(one).isoformat(), "resolved": at(end).isoformat()} for one, end in SERIES)
+    found = spells({"fires": [b, later, a]}, at("14:00"))
+    assert [(one.fired, one.end) for one in found] == [(at("12:00"), at("12:20")), (at("12:30"), at("12:40"))]
+
+
 def test_what_happens_while_it_is_rolled_back_counts_neither_way() -> None:
     found = scored(over(10), [known("13:29", "13:40"), known("14:00", "14:10")], FIVE)
     assert (found["rollbacks"]["not_exposed"], found["rollbacks"]["missed"], found["rollbacks"]["recall"]) == (["14:00"], [], 1)
@@ -118,6 +132,7 @@ def test_every_mistake_in_a_file_of_incidents_is_told_with_its_line(tmp_path: Pa
         ("start,end,end\n", "stands there twice"),
         ("start,end\n", "has no incident in it"),
         ('start,end\n"2026', "is no CSV"),
+        ("start,end\n" + "\n" * 1_000_000, "is larger than 1 MB; leave out"),
     ],
 )
 def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -60,11 +60,11 @@ def test_an_infinite_value_is_a_word() -> None:
 
 
 def test_no_data_and_failed_queries_are_counted_apart_with_their_longest_stretch() -> None:
-    found = counted({"12:10": None, "12:30": AWAY, "12:31": AWAY, "12:32": None, "12:40": float("nan")})["unknown"]
+    found = counted({"12:10": None, "12:30": AWAY, "12:31": AWAY, "12:32": None, "12:33": AWAY, "12:40": float("nan")})["unknown"]
     assert found["no_data"]["share"] == pytest.approx(12 / 481)
     assert (found["no_data"]["longest"], found["no_data"]["longest_from"]) == (60, "2026-03-01T12:10:00Z")
-    assert found["failed"] == {"share": 8 / 481, "longest": 120, "longest_from": "2026-03-01T12:30:00Z", "why": AWAY.why}
-    assert found["share"] == pytest.approx(20 / 481)
+    assert found["failed"] == {"share": 12 / 481, "longest": 120, "longest_from": "2026-03-01T12:30:00Z", "why": AWAY.why}
+    assert found["share"] == pytest.approx(24 / 481)
 
 
 def test_each_series_fires_on_its_own_and_its_peak_is_its_own() -> None:

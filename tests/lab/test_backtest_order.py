@@ -82,6 +82,31 @@ def test_every_mistake_is_told_at_once(rules: Path, tmp_path: Path) -> None:
         assert word in said
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "authorization: Bearer HIDDEN",
+        "authorization: {credentials: HIDDEN}",
+        "basic_auth: 'u:HIDDEN'",
+        "basic_auth: {username: u, password: HIDDEN}",
+        "http_headers: {X-Key: HIDDEN}",
+        "http_headers: {X-Key: {values: HIDDEN}}",
+        'http_headers: {X-Key: {values: ["HIDDEN\\n"]}}',
+        "url: 'ftp://u:HIDDEN@127.0.0.1'",
+        "url: 'http://u:HIDDEN@127.0.0.1:99999'",
+        "url: 'http://u:HIDDEN@127.0.0.1'",
+    ],
+)
+def test_a_secret_that_was_written_in_the_wrong_place_is_not_repeated(rules: Path, tmp_path: Path, wrong: str) -> None:
+    address = "" if wrong.startswith("url") else "url: 'http://127.0.0.1:1'"
+    (tmp_path / "config.yml").write_text(f"prometheus:\n  {wrong}\n  {address}\nrule_files: [rules.yml]\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError) as told:
+        understand(Wish([rules], "1h", "now", config_file=tmp_path / "config.yml"), NOW)
+    assert f"{tmp_path / 'config.yml'}:2:" in str(told.value)
+    assert "HIDDEN" not in str(told.value)
+    assert "HIDDEN" not in repr(told.value.problems)
+
+
 @pytest.mark.parametrize(("server", "config"), [("", False), ("http://127.0.0.1:9090", True)])
 def test_one_server_must_be_named(rules: Path, tmp_path: Path, server: str, config: bool) -> None:
     with pytest.raises(ConfigurationError, match="--prometheus"):

@@ -1,5 +1,7 @@
 """A backtest against a real Prometheus: the same as having stood there, whatever is missing; and what is told where it cannot be."""
 
+import base64
+import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -161,6 +163,55 @@ def test_whatever_stands_in_a_label_is_text_on_the_page(recorded: PrometheusServ
     text = page.read_text(encoding="utf-8")
     assert "<script" not in text
     assert "&lt;script&gt;alert(1)" in text
+
+
+class Door(Proxy):
+    """Lets in whoever sends these words in `Authorization`, and remembers the tenants; refuses everybody once `shut`."""
+
+    def __init__(self, upstream: str, words: str) -> None:
+        self.words, self.shut, self.keys = words, False, set[str | None]()
+        super().__init__(upstream)
+
+    def answer(self, request: Request, /) -> Answer:
+        self.keys.add(request.headers.get("X-Key"))
+        if self.shut or request.headers.get("Authorization") != self.words:
+            return Answer(b"who are you?", "text/plain", 401)
+        return super().answer(request)
+
+
+HIDDEN = "unmistakable-4711"
+BASIC = base64.b64encode(f"u:{HIDDEN}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("credentials", "words"),
+    [("basic_auth: {username: u, password_file: secret}", f"Basic {BASIC}"), ("authorization: {credentials_file: secret}", f"Bearer {HIDDEN}")],
+)
+def test_no_secret_of_the_configuration_is_in_anything_that_is_left(
+    recorded: PrometheusServer, rules: Path, tmp_path: Path, credentials: str, words: str
+) -> None:
+    config, secret, cache, page = (tmp_path / name for name in ("config.yml", "secret", "cache", "page.html"))
+    secret.write_text(HIDDEN, encoding="utf-8")
+
+    def ran(url: str, *more: str | Path) -> Result:
+        headers = f"http_headers: {{X-Key: {{files: [secret]}}, X-Tenant: {{values: [{HIDDEN}]}}}}"
+        config.write_text(f"prometheus:\n  url: {url}\n  {credentials}\n  {headers}\nrule_files: [rules.yml]\n", encoding="utf-8")
+        wanted = [rules, *OVER, "--config.file", config, "--cache", cache, *more]
+        return CliRunner().invoke(app, ["backtest", *map(str, wanted)], env={"COLUMNS": None})
+
+    with Door(recorded.url, words) as door:
+        told = [ran(door.url, "--format", "json"), ran(door.url, "--html", page)]
+        door.shut = True
+        told.append(ran(door.url))
+    told.append(ran("http://127.0.0.1:1"))
+    secret.write_text(f"{HIDDEN}\n{HIDDEN}", encoding="utf-8")
+    told.append(ran(recorded.url))
+    assert [one.exit_code for one in told] == [0, 0, 2, 3, 2], [one.output for one in told]
+    assert door.keys == {HIDDEN}
+    kept = list(cache.iterdir())
+    left = [*(one.output for one in told), page.read_text(), *(gzip.decompress(file.read_bytes()).decode() + file.name for file in kept)]
+    assert kept
+    assert not [one for one in left if HIDDEN in one or BASIC in one]
 
 
 def test_a_document_has_it_all_and_exit_codes_are_as_asked_for(recorded: PrometheusServer, rules: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from rollback_daemon.errors import RollbackdError
 from rollback_daemon.lab.backtesting.run import Interrupted, Progress, Settings, run
 from rollback_daemon.lab.history import Grid, HistoryGone
 from rollback_daemon.lab.history.fetching import Piece
-from rollback_daemon.rules.aftercare import Aftercare, AtMost
+from rollback_daemon.rules.aftercare import Aftercare, AtMost, Recovery
 from rollback_daemon.rules.duties import Requires
 from rollback_daemon.rules.model import Action, ActionKind
 from rollback_daemon.signals.observation import Failed, Failure
@@ -75,6 +75,20 @@ def test_a_gate_that_was_violated_says_its_value_beside_its_limit() -> None:
 def test_nobody_resumes_what_would_be_taken_back_at_once() -> None:
     part = backtested(rollout(BASE), hours(6), {"errors": between("13:00", "15:30", 20)})
     assert ("15:30:00", "resume") in moves(part)
+
+
+def test_a_trigger_that_would_only_be_told_of_keeps_nobody_from_resuming() -> None:
+    dry = trigger("Dry", "latency", dry_run=True, above=5)
+    part = backtested(rollout(BASE, dry), hours(3), {"errors": between("13:00", "13:10", 20), "latency": between("13:00", "15:00", 9)})
+    assert ("14:00:00", "resume") in moves(part)
+
+
+def test_nobody_resumes_while_the_rollback_is_being_verified() -> None:
+    care = Aftercare(verify=(Recovery(timedelta(minutes=20), HOUR),))
+    ruled = rollout(BASE, gate("Slow", "latency", below=5), aftercare=care)
+    history = {"errors": between("13:00", "13:02", 20), "latency": between("13:00", "13:10", 9)}
+    part = backtested(ruled, hours(2), history, Settings(resume_after=timedelta(minutes=5)))
+    assert [when for when, what in moves(part) if what == "resume"] == ["13:30:00"]
 
 
 def test_too_many_rollbacks_freeze_it_and_a_person_re_arms_it() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rollback_daemon.lab.backtesting.server import Tally
 from rollback_daemon.lab.history import Fetcher, Grid, HistoryGone, Kept, Patience, prune
 from rollback_daemon.signals.observation import Failed, Failure
 from tests.lab.recorded import EVERY, START
@@ -39,6 +40,10 @@ def good(grid: Grid) -> Sequence[Mapping[str, Any]] | Failed:
     return [{"metric": {}, "values": [[grid.at(number).timestamp(), "1"] for number in range(grid.count)]}]
 
 
+def _never(_grid: Grid) -> Failed:
+    return TOO_MANY
+
+
 def fetched(answer: Answer, grid: Grid = GRID, **more: Any) -> tuple[list[Any], Scripted]:
     source = Scripted(answer)
     return Fetcher(source, AT_ONCE, **more).fetch("m", grid), source
@@ -59,6 +64,15 @@ def test_what_fails_at_one_time_alone_costs_that_time_alone() -> None:
     assert sum(part.count for part, _ in pieces) == GRID.count
 
 
+def test_hopeless_is_only_what_failed_every_time() -> None:
+    bad = GRID.at(37)
+    sometimes, always = (Tally(Fetcher(Scripted(answer), AT_ONCE)) for answer in (lambda grid: TOO_MANY if grid.start <= bad else good(grid), _never))
+    for tally in (sometimes, always):
+        tally.fetch("m", GRID)
+    assert (sometimes.hopeless, always.hopeless) == ([], ["m"])
+    assert (sometimes.queries["m"].failed, sometimes.queries["m"].evaluations) == (38, 64)
+
+
 def test_a_query_that_fails_everywhere_is_not_asked_for_each_time() -> None:
     pieces, source = fetched(lambda _: TOO_MANY, Grid(START, EVERY, 10_000), most_splits=20)
     assert all(isinstance(result, Failed) for _, result in pieces)
@@ -71,9 +85,8 @@ def test_time_outs_are_split_less_often_as_each_may_take_as_long_again() -> None
 
 
 def test_a_server_that_is_away_for_a_moment_is_asked_again() -> None:
-    answers = iter([GONE, Failed(Failure.MALFORMED, "the answer is not JSON"), good(GRID)])
-    pieces, _ = fetched(lambda _: next(answers))
-    assert pieces == [(GRID, good(GRID))]
+    answers = iter([GONE, Failed(Failure.MALFORMED, "the answer is not JSON"), good(GRID), Failed(Failure.REFUSED, "HTTP 429: too many"), good(GRID)])
+    assert [fetched(lambda _: next(answers))[0] for _ in range(2)] == [[(GRID, good(GRID))]] * 2
 
 
 def test_a_server_that_stays_away_ends_it_with_its_words() -> None:

@@ -105,3 +105,10 @@ def test_nothing_is_asked_twice_by_rollouts_that_share_a_query() -> None:
     source = Recorded({})
     list(Walk([rollout(trigger("High", above=1.5)), rollout(trigger("Higher", above=2.5))], source, piece=30).through(hours(0.5)))
     assert len(source.asked) == len({(query, part.start) for query, part in source.asked})
+
+
+def test_no_more_than_the_next_piece_is_fetched_ahead_however_long_the_history_is() -> None:
+    source, grid = Recorded({}), Grid(START, EVERY, 100)
+    for number, _ in enumerate(Walk([rollout(trigger("High", above=1.5))], source, piece=10).through(grid)):
+        assert len(source.asked) <= number // 10 + 2
+    assert len(source.asked) == 10

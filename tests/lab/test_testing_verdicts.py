@@ -86,6 +86,7 @@ WRONG = {
     "{eval_time: 11m, triggers: {ErrorsHigh: {armed: false}}}": "trigger ErrorsHigh: expected not armed, but it is armed",
     "{eval_time: 11m, triggers: {ErrorsHigh: {labels: {pod: b}, phase: firing}}}": 'trigger ErrorsHigh{pod="b"}: expected firing, but it is inactive',
     "{eval_time: 11m, values: {errors: 0.05}}": "signal errors: expected 0.05, but it is 0.06",
+    "{eval_time: 11m, values: {errors: [{labels: {pod: a}, value: 0.060001}]}}": 'signal errors{pod="a"}: expected 0.060001, but it is 0.06',
     "{eval_time: 11m, values: {errors: no data}}": "signal errors: expected no data, but it is 0.06",
     "{eval_time: 30m, values: {errors: 0.06}}": "signal errors: expected 0.06, but it is no data (the query returned nothing)",
     "{eval_time: 11m, gates: {Errors: passes}}": 'gate Errors: expected passes, but it is violated (Errors: errors{pod="a"} 0.06, must be < 0.01)',
@@ -132,7 +133,7 @@ def test_people_alerts_and_expressions_fail_as_well(ran: Runs) -> None:
       - {{eval_time: 11m, alertname: ErrorsHigh, exp_alerts: [{{exp_labels: {{pod: a, severity: warning}}}}]}}
       - {{eval_time: 5m, alertname: ErrorsHigh, exp_alerts: [{{exp_labels: {{pod: a}}}}]}}
     promql_expr_test:
-      - {{expr: errors_ratio, eval_time: 1m, exp_samples: [{{labels: 'errors_ratio{{pod="a"}}', value: 0.0010000001}}]}}
+      - {{expr: errors_ratio, eval_time: 1m, exp_samples: [{{labels: 'errors_ratio{{pod="a"}}', value: 0.0010000000000000002}}]}}
       - {{expr: errors_ratio, eval_time: 1m}}
       - {{expr: sum(, eval_time: 1m}}
 """

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
@@ -19,18 +19,20 @@ from rollback_daemon.flags.store import FlagValue
 from rollback_daemon.flags.stores import open_store
 from rollback_daemon.journal.canonical import canonical
 from rollback_daemon.journal.journal import Journal
-from rollback_daemon.judge import escalation_requests, promotion, requests
+from rollback_daemon.judge import consent, escalation_requests, promotion, requests
+from rollback_daemon.judge.consent import Ballot
+from rollback_daemon.judge.refusal import Person
 from rollback_daemon.judge.state import Happened
 from rollback_daemon.judge.transitions import Event
 from rollback_daemon.lab.servers import wait_until
 from rollback_daemon.replay import Replay
 from rollback_daemon.rules.aftercare import Aftercare, AtMost, Escalation, Recovery, Way, WayKind
-from rollback_daemon.rules.duties import OnDrift
+from rollback_daemon.rules.duties import OnDrift, Requires
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.rules.reading import Observations
 from rollback_daemon.signals.observation import Failed, Failure, NoData, Observation, Value
 from rollback_daemon.watch import Decide, Watch
-from tests.judge.world import LADDER, ONLY_TOLD, START, announced, degrade, flags_of, gate, rollout, trigger
+from tests.judge.world import LADDER, ONLY_TOLD, START, announced, approvals, degrade, flags_of, gate, rollout, trigger
 from tests.watch.guarded import QUICK, Hands, Witness
 
 INTERVAL = timedelta(seconds=15)
@@ -110,12 +112,14 @@ MOVES = st.lists(
 def asked(word: str, own: Rollout) -> Decide:
     """What a person asks for, as the API does."""
     what, _, to = word.partition(" to ")
+    lead = Person("ann", frozenset({"lead"}))
     decisions: dict[str, Decide] = {
         "promote": lambda ladder, state, judgement, now: promotion.promote(ladder, state, judgement, "ann", "go", now),
         "resume": lambda ladder, state, _judgement, _now: requests.resume(ladder, state, "ann", "go"),
         "rollback": lambda ladder, state, judgement, now: requests.rollback(ladder, state, judgement, to or None, "ann", "go", now),
         "hold": lambda ladder, state, _judgement, now: requests.halt(ladder, state, "ann", "go", now),
         "restore": lambda _ladder, state, _judgement, now: requests.restore(own, state, "ann", "go", now),
+        "vote": lambda ladder, state, judgement, now: consent.vote(ladder, state, judgement, lead, Ballot(True, "go"), now),
         "cancel": lambda ladder, state, _judgement, _now: escalation_requests.cancel(ladder, state, None, "ann", "go"),
     }
     return decisions[what]
@@ -180,7 +184,40 @@ NUMBERS = count()
 )
 @given(ROLLOUTS, st.sampled_from(list(LADDER)), MOVES)
 def test_what_a_replay_does_the_daemon_does(journal: Journal, tmp_path: Path, ruled: Rollout, at: str, moves: list[Move]) -> None:
-    env = tmp_path / ".env"
+    for kind, _, body in both(journal, tmp_path / ".env", ruled, at, moves).log:
+        event(f"{kind} {body.get('kind', '')} {body.get('code', '')}")
+
+
+def test_a_stage_that_is_climbed_by_itself_is_climbed_by_both(journal: Journal, tmp_path: Path) -> None:
+    ruled = rollout(PLAIN, gate("Calm", "latency", below=1), asks={"half": Requires(approvals("lead"))}, automatic=["half"])
+    log = both(journal, tmp_path / ".env", ruled, "canary", [Move(seen(0), deed, 1) for deed in ("", "vote", "", "")]).log
+    assert [kind for kind, _, _ in log if kind in {Event.PROPOSED, Event.VOTED, Event.INTENDED, Event.DONE}] == [
+        Event.PROPOSED,
+        Event.VOTED,
+        Event.INTENDED,
+        Event.DONE,
+    ]
+    assert [at for kind, at, _ in log if kind == Event.INTENDED] == [START + 3 * INTERVAL]
+
+
+def seen(errors: float) -> Observations:
+    return {"errors": Value({(): errors}), "latency": Value({(): 0.0})}
+
+
+def test_flags_that_are_there_already_are_written_by_neither(journal: Journal, tmp_path: Path) -> None:
+    by_hand = [Move(seen(0), "NEW=false PERCENT=0%", 1), Move(seen(2), "", 1)]
+    log = both(journal, tmp_path / ".env", rollout(trigger("Plain", action="rollback to baseline", above=1), on_drift=ONLY_TOLD), "full", by_hand).log
+    assert [kind for kind, _, _ in log if kind in {Event.INTENDED, Event.APPLIED, Event.DONE}] == [Event.INTENDED, Event.DONE]
+
+
+def test_a_rollback_too_many_freezes_both(journal: Journal, tmp_path: Path) -> None:
+    care = Aftercare(max_rollbacks=AtMost(1, timedelta(minutes=5)))
+    log = both(journal, tmp_path / ".env", rollout(PLAIN, aftercare=care), "full", [Move(seen(2), "", 1)]).log
+    assert [kind for kind, _, _ in log][-2:] == [Event.DONE, Event.FROZEN]
+
+
+def both(journal: Journal, env: Path, ruled: Rollout, at: str, moves: Iterable[Move]) -> Told:
+    """The moves, made by the watch and by the replay, which is returned; fails where they differ."""
     write(env, flags_of(ruled, at))
     ruled = replace(ruled, name=f"checkout-{next(NUMBERS)}", flags=replace(ruled.flags, path=str(env), backups=0))
     told = Told(ruled, flags_of(ruled, at))
@@ -197,8 +234,7 @@ def test_what_a_replay_does_the_daemon_does(journal: Journal, tmp_path: Path, ru
             act(guarded, told, move.deed, now)
             assert not unlike(guarded, told)
         assert not unlike_on_record(guarded, told)
-    for kind, _, body in told.log:
-        event(f"{kind} {body.get('kind', '')} {body.get('code', '')}")
+    return told
 
 
 def act(guarded: Guarded, told: Told, deed: str, now: datetime) -> None:

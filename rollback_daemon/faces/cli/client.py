@@ -116,14 +116,14 @@ def _read_login(file: Path, url: str) -> "HTTPClient":
     """What the file says of a client for this address. Raises ConfigurationError with every mistake in it."""
     from rollback_daemon import documents
     from rollback_daemon.errors import ConfigurationError
-    from rollback_daemon.http_client import HTTPClient
+    from rollback_daemon.http_client import CREDENTIALS, HTTPClient
 
     document = documents.read(file)
     if isinstance(document.value, dict) and "url" in document.value:
         raise ConfigurationError([document.problem(("url",), "does not stand here; say it by --url or ROLLBACKD_URL", key=True)])
     if isinstance(document.value, dict) or document.value is None:
         document = replace(document, value={**(document.value or {}), "url": url})
-    written, problems = documents.validate(document, HTTPClient)
+    written, problems = documents.validate(document, HTTPClient, CREDENTIALS)
     if written is None or document.problems:
         raise ConfigurationError([*document.problems, *problems])
     client = written.under(file.absolute().parent)

@@ -107,11 +107,6 @@ class Track:
         self._last = (index, found)
         return found
 
-    def series(self) -> Iterable[tuple[Labels, Iterable[tuple[int, float]]]]:
-        """The numbers of each series: the time's number, and the value."""
-        for labels, column in self.columns.items():
-            yield labels, ((index, column.values[index]) for index in range(self.grid.count) if column.there[index] and index not in self.failed)
-
     def _put(self, labels: Labels, column: _Column, index: int, value: float) -> None:
         if math.isnan(value):
             self.odd.setdefault(index, {})[labels] = "the value is NaN"
