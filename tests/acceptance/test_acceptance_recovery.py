@@ -73,9 +73,14 @@ def test_an_application_that_ignores_its_flags_is_taken_back_by_every_way_there_
     wrong = ("/pipelex_enabled is false, must be true", "/spice_enabled is true, must be false")
     assert all(any(text in one["why"] for text in wrong) for one in unverified)
     assert [one["final"] for one in unverified][-1] is True
+
+    def paged() -> bool:  # the alert that was sent for the way before stands there for a moment
+        page = stand.alert("RolloutUnverified")
+        return page is not None and "/spice_enabled is true, must be false" in page["annotations"]["description"]
+
+    stand.wait(paged, "the last word of it to have come to the Alertmanager")
     page = stand.wait_for_alert("RolloutUnverified")
     assert (page["labels"]["severity"], page["labels"]["stage"]) == ("critical", "baseline")
-    assert "/spice_enabled is true, must be false" in page["annotations"]["description"]
     stand.health.stuck = None
     ran = stand.rollbackd("verify", ROLLOUT, "--reason", "it was restarted by hand", "--wait", "30")
     assert ran.code == 0, ran.err

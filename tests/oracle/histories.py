@@ -1,8 +1,9 @@
-"""Two hours of made-up series, and pasted alerting rules to judge them by: what the property tests against Prometheus draw from.
+"""An hour (or ORACLE_HOURS) of made-up series, and pasted alerting rules to judge them by: what the property tests against Prometheus draw from.
 
 Values are chosen around the limits, gaps around the five minutes that a sample counts, so that every comparison and every boundary is hit.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from rollback_daemon.durations import format_duration
 from rollback_daemon.lab.remote_write import STALE, Sample, Series
 
-LENGTH = timedelta(hours=2)
+LENGTH = timedelta(hours=float(os.environ.get("ORACLE_HOURS", "1")))
 _GAP = "gap"
 _VALUES = (10.0, 10.5, 9.5, 20.0, 5.0, -3.0, float("inf"), float("-inf"))
 

@@ -41,7 +41,7 @@ def rollout_of(history: History, folder: Path) -> Rollout:
 
 
 def judged(rollout: Rollout, prometheus: Prometheus, start: datetime) -> list[Phases]:
-    """What our judge says at each evaluation of the two hours."""
+    """What our judge says at each evaluation of the history."""
     grid = Grid(start, rollout.interval, LENGTH // rollout.interval + 1)
     replay, phases = Replay(rollout, {"on": "yes"}), list[Phases]()
     for now, observations in Walk([rollout], Fetcher(prometheus)).through(grid):
@@ -91,7 +91,7 @@ def _alerts(labels: Mapping[str, str]) -> str:
 
 
 class Slots:
-    """Gives each history two hours of its own: a server takes no samples much older than its newest."""
+    """Gives each history hours of its own: a server takes no samples much older than its newest."""
 
     def __init__(self, write: Callable[[History, datetime], None]) -> None:
         self._next, self._write = datetime(2026, 1, 1, tzinfo=UTC), write

@@ -1,6 +1,6 @@
 """A pasted alerting rule and the same rule inside Prometheus are pending and fire and resolve at the same evaluations.
 
-The history goes into a real Prometheus, whose answers our judge is given at every evaluation of the two hours; the same history and the same rules
+The history goes into a real Prometheus, whose answers our judge is given at every evaluation of the history; the same history and the same rules
 go to promtool of the same version, which runs Prometheus' own rule engine. `make oracle` looks at ten times as many cases as the tests do.
 
 Known to differ, and left out: NaN with `!=` or in an expression that is not split is a breach to Prometheus, and unknown here; two series that
