@@ -15,7 +15,7 @@ import requests
 
 from rollback_daemon.faces import alerts
 from rollback_daemon.http_client import HTTPClient
-from rollback_daemon.judge import machine
+from rollback_daemon.judge import figures, machine
 from rollback_daemon.judge.state import Happened, State
 from rollback_daemon.judge.transitions import Event, Phase
 from rollback_daemon.lab.history import Fetcher, Grid, HistoryGone, Patience, Walk
@@ -96,7 +96,8 @@ def _act(case: Case, story: Story, url: str) -> Iterator[Failure]:
     with HTTPClient(url=url).session() as session, closing(Prometheus(url, session, _WITHIN)) as client:
         walk = Walk([story.rollout], Fetcher(client, _PATIENCE), workers=4)
         for now, seen in walk.through(grid):
-            observations = {**seen, **_endpoints(case, story.rollout, now - EPOCH)}
+            of_evidence = figures.as_observations(story.rollout, story.state.dossier, now)  # what people hand in now is for the next evaluation
+            observations = {**of_evidence, **seen, **_endpoints(case, story.rollout, now - EPOCH)}
             first = len(story.log)
             story.cycle(observations, now)
             while due and EPOCH + due[-1].time < now + case.interval:
