@@ -77,6 +77,7 @@ def test_a_run_of_tests_lets_a_rollout_climb_and_takes_it_back(tmp_path: Path) -
 
         assert hand_in(bench, suite(tmp_path, 6)).code == 0
         bench.wait_for(stage="canary", phase="rolled_back")
+        assert "tests  of " in bench.rollbackd("explain", "checkout").out
         assert "SHARE=10" in bench.flags.read_text(encoding="utf-8")
         ran = hand_in(bench, good)
         assert (ran.code, "and the newest counts" in ran.err) == (1, True), ran

@@ -14,6 +14,7 @@ from rollback_daemon.errors import ConfigurationError, OperationRefused
 from rollback_daemon.judge import consent, figures
 from rollback_daemon.judge.refusal import Person
 from rollback_daemon.judge.transitions import Phase
+from rollback_daemon.lab.backtesting.limits_of_history import untold
 from rollback_daemon.rules.load import load
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.signals.observation import Value
@@ -187,3 +188,8 @@ def test_a_simulation_sets_a_figure_like_any_signal(checkout: Rollout) -> None:
     hand_in(world, START + SECOND, 0.99)
     world.evaluate(dict.fromkeys(setting.queries, Value({(): 0.94})), START + 15 * SECOND)
     assert intents(world) == ["rollback canary>baseline"]
+
+
+def test_a_backtest_says_that_it_knows_no_evidence(checkout: Rollout) -> None:
+    blind = "trigger PassRateLow, trigger Unsound, trigger Untested, gate PassRate"
+    assert untold(checkout)[0] == f"figures of evidence have no history in Prometheus, so they are unknown all the time: {blind}"
