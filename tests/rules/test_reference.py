@@ -1,4 +1,4 @@
-"""The reference of rule files says what is so: its examples load, it knows every key and every name. It is in rules/, README, TRIGGERS and EVIDENCE."""
+"""The reference of rule files (README, TRIGGERS and EVIDENCE in rules/) says what is so: its examples load, it knows every key and every name."""
 
 import re
 from pathlib import Path
