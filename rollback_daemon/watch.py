@@ -19,7 +19,7 @@ from rollback_daemon.errands import Errands
 from rollback_daemon.errors import IllegalTransition, OperationRefused
 from rollback_daemon.flags.store import Flags, FlagStore
 from rollback_daemon.journal.journal import Journal
-from rollback_daemon.judge import baselines, consent, machine, promotion, recovery, requests
+from rollback_daemon.judge import baselines, consent, figures, machine, promotion, recovery, requests
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.refusal import Refusal
@@ -124,7 +124,7 @@ class Watch:
             elif not half:
                 self._outlook.believed(self.ladder, flags)
             self._take(machine.step(self.rollout, self._state, sight, now), now)
-            self._observations = (now, observations)
+            self._observations = (now, {**figures.as_observations(self.rollout, self._state.dossier, now), **observations})
             if not half:
                 self._climb_by_itself(now)
             self._errands.look(now)

@@ -10,6 +10,7 @@ from typing import Any
 
 from rollback_daemon.durations import format_coarse, format_duration, format_number
 from rollback_daemon.faces.views_aftercare import after_completion, after_rollback, aftercare, trouble
+from rollback_daemon.faces.views_evidence import evidence
 from rollback_daemon.journal.journal import Record
 from rollback_daemon.judge import budgets, postmortem, readiness, required_config
 from rollback_daemon.judge.act import sentence
@@ -84,6 +85,7 @@ def explanation(watch: Watch) -> dict[str, Any]:
         "transition": under_way(position),
         "triggers": [trigger_view(one, judgement.at) for one in judgement.triggers] if judgement else [],
         "gates": [_gate(one) for one in judgement.gates] if judgement else [],
+        "evidence": evidence(watch),
         "proposal": put_to_the_vote(state.dossier.proposal),
         "baselines": {name: [{"labels": dict(labels), "value": value} for labels, value in one.items()] for name, one in state.dossier.bases.items()},
         **aftercare(watch),

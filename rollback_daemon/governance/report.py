@@ -99,7 +99,8 @@ class _Said:
         self.checkpoints.append(entry(record, **facts, decision=word(body["go"]), sha256=body.get("sha256", "")))
 
     def result(self, record: Record, body: Mapping[str, Any]) -> None:
-        self.evidence.append(entry(record, **{name: body[name] for name in ("evidence", "by", "why", "stage", "file", "sha256", "bytes")}))
+        facts = {name: body[name] for name in ("evidence", "by", "why", "stage", "file", "sha256", "bytes")}
+        self.evidence.append(entry(record, **facts, **{name: body[name] for name in ("kind", "made_at", "figures") if name in body}))
 
     def handoff(self, record: Record, body: Mapping[str, Any]) -> None:
         self.handoffs.append(entry(record, **{name: body[name] for name in ("by", "to", "why", "stage")}))

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from rollback_daemon.durations import format_coarse, format_duration
 from rollback_daemon.errors import OperationRefused
 from rollback_daemon.judge import readiness
 from rollback_daemon.judge.approvals import seen_evidence, standing_no_gos, why_void
 from rollback_daemon.judge.dossier import Dossier, Proposal
+from rollback_daemon.judge.figures import Reading, why_untold
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Code, Reason
 from rollback_daemon.judge.refusal import Person, Refusal, known
 from rollback_daemon.judge.state import Happened, Judgement, State
 from rollback_daemon.judge.transitions import Event
+from rollback_daemon.rules.duties import Declared
 from rollback_daemon.rules.model import Rollout
 
 
@@ -157,12 +160,41 @@ class File:
     size: int
 
 
-def evidence(rollout: Rollout, state: State, person: Person, name: str, reason: str, file: File) -> Happened:
-    """Put a result on record by the digest of its text, so that nobody can exchange it afterwards."""
+def evidence(
+    rollout: Rollout, state: State, person: Person, name: str, reason: str, file: File, reading: Reading | None = None, now: datetime | None = None
+) -> Happened:
+    """Put a result on record by the digest of its text, so that nobody can exchange it afterwards.
+
+    What the rules declare comes with what it was read into, and with the time. The one that was made last counts: in whatever order several
+    are handed in, it comes to the same.
+    """
     position = known(rollout, state)
-    _refuse_unknown(rollout, "evidence", name, [one.name for stage in rollout.stages for one in stage.requires.evidence])
-    body = {"evidence": name, "by": person.name, "why": reason, "stage": position.stage}
-    return Happened(Event.EVIDENCE, {**body, "file": file.name, "sha256": file.sha256, "bytes": file.size})
+    required = [one.name for stage in rollout.stages for one in stage.requires.evidence]
+    _refuse_unknown(rollout, "evidence", name, [*(one.name for one in rollout.evidence), *required])
+    declared = rollout.declared(name)
+    body: dict[str, Any] = {"evidence": name, "by": person.name, "why": reason, "stage": position.stage}
+    body |= {"file": file.name, "sha256": file.sha256, "bytes": file.size}
+    if declared is None:
+        return Happened(Event.EVIDENCE, body)
+    if reading is None or now is None:
+        raise OperationRefused(f'evidence "{name}" of {rollout.name} is read as {declared.kind}; hand in the file itself, not only its digest')
+    _refuse_old(rollout, state, declared, reading, now)
+    made_at = reading.made_at.isoformat() if reading.made_at else None
+    body |= {"kind": declared.kind, "read_as": reading.read_as, "made_at": made_at, "figures": dict(reading.figures), **reading.told}
+    return Happened(Event.EVIDENCE, body)
+
+
+def _refuse_old(rollout: Rollout, state: State, declared: Declared, reading: Reading, now: datetime) -> None:
+    if reading.read_as != declared.read_as:
+        raise OperationRefused(f'the rules for evidence "{declared.name}" of {rollout.name} have just changed; hand it in again')
+    made = reading.made_at or now
+    if now - made > declared.max_age:
+        age, limit = format_coarse(now - made), format_duration(declared.max_age)
+        raise OperationRefused(f'evidence "{declared.name}" was made {age} ago, and must be no older than {limit}; make a new one')
+    standing = state.dossier.evidence.get(declared.name)
+    if standing is not None and made < standing.made and not why_untold(declared, standing, now, rollout.max_gap):
+        newer = f"the one on record was made at {standing.made:%Y-%m-%d %H:%M:%S} UTC, this one at {made:%Y-%m-%d %H:%M:%S} UTC"
+        raise OperationRefused(f'evidence "{declared.name}" of {rollout.name} is not taken: {newer}, and the newest counts')
 
 
 def handoff(rollout: Rollout, state: State, person: Person, to: str, reason: str) -> Happened:

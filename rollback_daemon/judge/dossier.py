@@ -62,12 +62,23 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A result from outside Prometheus, identified by the digest of its text."""
+    """A result from outside Prometheus, identified by the digest of its text.
+
+    `made_at` is when it was made, None where the file does not say. Only what the rules declare has `figures`; `read_as` tells how they were read.
+    """
 
     name: str
     by: str
     at: datetime
     digest: str
+    made_at: datetime | None = None
+    read_as: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def made(self) -> datetime:
+        """From when on its age is counted."""
+        return self.made_at or self.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +169,8 @@ def _checkpoint(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Doss
 
 
 def _evidence(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossier:
-    made = Evidence(body["evidence"], body["by"], at, body["sha256"])
+    made_at = datetime.fromisoformat(body["made_at"]) if body.get("made_at") else None
+    made = Evidence(body["evidence"], body["by"], at, body["sha256"], made_at, body.get("read_as", ""), body.get("figures", {}))
     return replace(dossier, evidence={**dossier.evidence, made.name: made})
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from rollback_daemon.durations import format_coarse, format_duration
-from rollback_daemon.judge import approvals
+from rollback_daemon.judge import approvals, figures
 from rollback_daemon.judge.dossier import Dossier
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Check, Code
@@ -37,7 +37,7 @@ def checks(rollout: Rollout, dossier: Dossier, position: Position, now: datetime
     for name in target.requires.checkpoints:
         yield _checkpoint(name, dossier, position, now + rollout.max_gap)
     for fresh in target.requires.evidence:
-        yield _evidence(fresh, dossier, position, now, now + rollout.max_gap)
+        yield _evidence(rollout, fresh, dossier, position, now)
     if target.requires.rehearsal is not None:
         yield _rehearsal(target.requires.rehearsal, dossier, now, now + rollout.max_gap)
     if target.requires.approvals is not None:
@@ -65,16 +65,21 @@ def _checkpoint(name: str, dossier: Dossier, position: Position, latest: datetim
     return Check(called, said, None if made.go else Code.CHECKPOINT_NO_GO, name)
 
 
-def _evidence(fresh: Fresh, dossier: Dossier, position: Position, now: datetime, latest: datetime) -> Check:
+def _evidence(rollout: Rollout, fresh: Fresh, dossier: Dossier, position: Position, now: datetime) -> Check:
+    """What is read into figures is as old as the file says, and counts only as long as its figures do."""
     called, made = f"evidence {fresh.name}", dossier.evidence.get(fresh.name)
     if made is None:
         return Check(called, f'evidence "{fresh.name}" is not on record', Code.EVIDENCE_MISSING, fresh.name)
-    if made.at > latest:
+    if made.at > now + rollout.max_gap:
         return Check(called, f'evidence "{fresh.name}" {_ahead(made.at)}', Code.EVIDENCE_MISSING, fresh.name)
-    if (fresh.within is None and made.at < position.tenure) or (fresh.within is not None and now - made.at > fresh.within):
+    declared = rollout.declared(fresh.name)
+    if declared is not None and (why := figures.why_untold(declared, made, now, rollout.max_gap)):
+        return Check(called, why, Code.EVIDENCE_MISSING, fresh.name)
+    age = now - (made.made if declared else made.at)
+    if (fresh.within is None and now - age < position.tenure) or (fresh.within is not None and age > fresh.within):
         limit = "before this stage began" if fresh.within is None else f"must be no older than {format_duration(fresh.within)}"
-        return Check(called, f'evidence "{fresh.name}" is {format_coarse(now - made.at)} old, {limit}', Code.EVIDENCE_MISSING, fresh.name)
-    return Check(called, f'evidence "{fresh.name}" by {made.by}, {format_coarse(now - made.at)} old, sha256 {made.digest[:12]}')
+        return Check(called, f'evidence "{fresh.name}" is {format_coarse(age)} old, {limit}', Code.EVIDENCE_MISSING, fresh.name)
+    return Check(called, f'evidence "{fresh.name}" by {made.by}, {format_coarse(age)} old, sha256 {made.digest[:12]}')
 
 
 def _ahead(at: datetime) -> str:

@@ -16,6 +16,7 @@ from rollback_daemon.flags.stores import STORES
 from rollback_daemon.rules import build_duties
 from rollback_daemon.rules.build_aftercare import AftercareRules
 from rollback_daemon.rules.build_commands import command, placed
+from rollback_daemon.rules.build_evidence import declared
 from rollback_daemon.rules.build_flags import FlagRules
 from rollback_daemon.rules.build_gates import Gates
 from rollback_daemon.rules.build_signals import signal
@@ -55,7 +56,9 @@ class Builder:
         written = self.written
         stages = tuple(self._stages())
         interval = None if "interval" in self.usable.lost else self.interval
-        signals = {name: signal(self._notes, name, part, interval) for name, part in written.signals.items()}
+        evidence = {name: declared(name, part) for name, part in written.evidence.items()}
+        readable = None if "evidence" in self.usable.lost else evidence
+        signals = {name: signal(self._notes, name, part, interval, readable) for name, part in written.signals.items()}
         gates = tuple(Gates(self.usable, signals, stages, self._notes).gates())
         triggers = Triggers(self.usable, signals, stages, self.interval, self._flag_rules, self._notes)
         self._notes.distinct(written.break_glass, ("break_glass",))
@@ -79,6 +82,7 @@ class Builder:
             rehearsal=build_duties.rehearsal(self._notes, written.rehearsal, stages),
             preflight=build_duties.preflight(self._notes, written.preflight, self._placed),
             scoring=self._scoring(),
+            evidence=tuple(evidence.values()),
             aftercare=AftercareRules(self._notes, self.usable, stages, gates, self.interval, self._placed).aftercare(),
             places=self.document.places,
         )

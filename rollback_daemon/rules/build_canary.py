@@ -93,6 +93,8 @@ def _group(group: str | GroupPart, name: str, key: str, setting: Setting) -> Sig
         signal = setting.notes.signal(group.signal, setting.signals, (*setting.at, key, "signal"))
         if signal.endpoints:
             setting.say((key, "signal"), f'the signal "{signal.name}" asks over http, and has no groups; use one with expr')
+        if signal.evidence:
+            setting.say((key, "signal"), f'the signal "{signal.name}" is a figure of evidence, and has no groups; use one with expr')
         return signal
     expr = (group.expr or "vector(0)") if isinstance(group, GroupPart) else group
     meant = setting.signals.get(expr)

@@ -63,6 +63,8 @@ class Gates:
             self.notes.say(trail, f'"{part.at_least}" counts series that are at least 1; leave relative_to out')
         if signal.endpoints and len(signal.endpoints) != of:
             self.notes.say(trail, f'"{part.at_least}" is about {of} endpoints, and "{signal.name}" has {len(signal.endpoints)}; make them the same')
+        if signal.evidence and of != 1:
+            self.notes.say(trail, f'"{part.at_least}" is about {of} series, and "{signal.name}" is one figure; write a single limit')
         return need, of
 
     def _of_triggers(self, part: GatePart, stages: frozenset[str], trail: _Where) -> Gate:

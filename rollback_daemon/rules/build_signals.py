@@ -1,12 +1,15 @@
 """Signals from a rule file as written to what they mean. Must not live here: single keys and their types (`schema_measures`), limits on signals."""
 
 import math
+from collections.abc import Mapping
 from datetime import timedelta
 
 from rollback_daemon.documents import Step
 from rollback_daemon.durations import format_duration
 from rollback_daemon.rules import promql
+from rollback_daemon.rules.build_evidence import figure
 from rollback_daemon.rules.conditions import Notes
+from rollback_daemon.rules.duties import Declared
 from rollback_daemon.rules.measures import Baseline, Needs, OnNoData, Signal, Statistic
 from rollback_daemon.rules.schema_measures import BaselinePart, SignalPart
 from rollback_daemon.signals.observation import address
@@ -16,11 +19,17 @@ _OF_QUERIES = ("needs", "max_age", "baseline")
 _Where = tuple[Step, ...]
 
 
-def signal(notes: Notes, name: str, part: SignalPart, interval: timedelta | None) -> Signal:
-    """The signal; what is wrong with it is noted. `interval` is None where the file's own could not be read."""
+def signal(notes: Notes, name: str, part: SignalPart, interval: timedelta | None, evidence: Mapping[str, Declared] | None) -> Signal:
+    """The signal; what is wrong with it is noted. `interval` is None where the file's own could not be read, `evidence` where that could not."""
     trail: _Where = ("signals", name)
-    if (part.expr is None) == (part.http is None):
-        notes.say(trail, "needs either expr or http" + (", not both" if part.expr is not None else ""))
+    given = [key for key in ("expr", "http", "evidence") if getattr(part, key) is not None]
+    if part.field is not None and part.evidence is None:
+        notes.say((*trail, "field"), "is a figure of evidence; say of which: add evidence: NAME")
+    if len(given) != 1:
+        several = f", not {' and '.join(given)} at once" if given else ""
+        notes.say(trail, f"needs one of expr, http and evidence{several}")
+    elif part.evidence is not None:
+        return figure(notes, name, part, evidence)
     elif part.http is not None:
         return _of_endpoints(notes, name, part, trail)
     expr = part.expr or "vector(0)"

@@ -137,6 +137,8 @@ def against_control(notes: Notes, signal: Signal, part: ControlPart, trail: _Whe
     """The signal with the control that it is held against; a note where it has no series that could be."""
     if signal.endpoints:
         notes.say(trail, f'the signal "{signal.name}" asks over http, and no query is like it; hold a signal with expr against a control')
+    elif signal.evidence:
+        notes.say(trail, f'the signal "{signal.name}" is a figure of evidence, and no query is like it; hold a signal with expr against a control')
     elif signal.expr == part.control:
         notes.say(trail, "is what is measured itself, which is always the same as it; name what it should be held against")
     return replace(signal, control=part.control)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
 from rollback_daemon.flags.store import FlagValue
 
@@ -30,6 +31,20 @@ class Fresh:
 
     name: str
     within: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """Evidence that is read into figures: of which `kind`, with which `settings` of that kind, and how old it may be to tell anything.
+
+    `read_as` identifies kind and settings: figures that others have made are not those that the rules speak of.
+    """
+
+    name: str
+    kind: str
+    settings: Any
+    max_age: timedelta
+    read_as: str
 
 
 @dataclass(frozen=True, slots=True)

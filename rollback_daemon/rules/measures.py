@@ -169,6 +169,8 @@ class Relative(StrEnum):
 class Signal:
     """Something measured, one value for each label set: by a query, or by asking HTTP `endpoints` (1 for one that answers well, else 0).
 
+    Or a single value that nobody is asked for: the `figure` of the `evidence` that was handed in last.
+
     With `relative` the value is the one held against the signal's baseline, or, where there is one, against the answer to the query `control`.
     `exposed_only`: it is about those who are exposed to the stage, so that nothing is known of it before the stage begins.
     """
@@ -184,6 +186,8 @@ class Signal:
     relative: Relative | None = None
     control: str = ""
     exposed_only: bool = False
+    evidence: str = ""
+    figure: str = ""
 
     @property
     def subject(self) -> str:
@@ -215,6 +219,11 @@ class Signal:
     def baseline_key(self) -> str:
         """Under which the judge finds the captured baseline among the observations. No query looks like it."""
         return f"baseline of {self.name}"
+
+    @property
+    def figure_key(self) -> str:
+        """Under which the judge finds the figure of evidence among the observations. No query looks like it."""
+        return f"figure {self.figure} of evidence {self.evidence}" if self.evidence else ""
 
     def baseline_questions(self) -> tuple[str, str] | None:
         """The queries that measure the window up to now: its statistic, and how many samples it has."""

@@ -11,7 +11,7 @@ from enum import StrEnum
 from rollback_daemon.durations import format_duration
 from rollback_daemon.flags.store import FlagValue
 from rollback_daemon.rules.aftercare import Aftercare
-from rollback_daemon.rules.duties import Command, OnDrift, Preflight, Rehearsing, Requires, Scoring
+from rollback_daemon.rules.duties import Command, Declared, OnDrift, Preflight, Rehearsing, Requires, Scoring
 from rollback_daemon.rules.measures import Condition, Signal
 from rollback_daemon.rules.reading import TriggerKind
 
@@ -172,6 +172,7 @@ class Rollout:
     preflight: Preflight = field(default_factory=Preflight)
     aftercare: Aftercare = field(default_factory=Aftercare)
     scoring: Scoring = field(default_factory=Scoring)
+    evidence: tuple[Declared, ...] = ()
     places: Mapping[tuple[str | int, ...], tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -191,6 +192,10 @@ class Rollout:
     def above(self, stage: Stage) -> Stage | None:
         """The next higher stage; None at the top."""
         return self.stages[stage.number + 1] if stage.number + 1 < len(self.stages) else None
+
+    def declared(self, name: str) -> Declared | None:
+        """The evidence of that name, if it is one that is read into figures."""
+        return next((one for one in self.evidence if one.name == name), None)
 
     def relative_signals(self) -> Iterator[Signal]:
         """The signals whose baseline something is held against, each once."""

@@ -100,6 +100,8 @@ class TriggerKind(Protocol):
 
 def look(signal: Signal, observations: Observations, now: datetime) -> Observation:
     """The signal's observation once its own demands (enough traffic, samples young enough, what it is held against) have been laid on it."""
+    if signal.evidence:
+        return observations.get(signal.figure_key, demands.NOT_ASKED)
     if signal.endpoints:
         return demands.together((url, observations.get(url, demands.NOT_ASKED)) for url in signal.endpoints)
     seen = observations.get(signal.expr, demands.NOT_ASKED)

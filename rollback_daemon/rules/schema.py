@@ -19,6 +19,7 @@ from rollback_daemon.rules.schema_actions import ActionPart
 from rollback_daemon.rules.schema_aftercare import FollowUpPart, HookPart, LevelPart, MaxRollbacksPart, ResumePart, VerifyPart, WayPart
 from rollback_daemon.rules.schema_budgets import ErrorsPart, NoData, NoDataPart
 from rollback_daemon.rules.schema_duties import OnDriftPart, PreflightPart, RehearsalPart, RequiresPart, ScorecardPart
+from rollback_daemon.rules.schema_evidence import Declaration
 from rollback_daemon.rules.schema_measures import Expr, GatePart, Limits, RelativeTo, SignalPart
 from rollback_daemon.rules.triggers import KEYED
 from rollback_daemon.schema import CommandPart, Duration, Interval, LabelName, Name, Part, Share, Text
@@ -143,6 +144,7 @@ class RuleFile(Part):
     flags: FlagsPart
     baseline: dict[Text, Flag] = Field(min_length=1)
     stages: list[StagePart] = Field(min_length=1)
+    evidence: dict[Name, Declaration] = {}
     signals: dict[Name, SignalPart] = {}
     gates: list[GatePart] = []
     triggers: list[TriggerPart] = Field(min_length=1)

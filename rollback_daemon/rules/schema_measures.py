@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from rollback_daemon.rules import promql
-from rollback_daemon.schema import Duration, Interval, Limit, Name, Part, Proportion, Url
+from rollback_daemon.schema import Duration, Interval, Limit, Name, Part, Proportion, Text, Url
 
 
 def _expr(text: str) -> str:
@@ -93,10 +93,12 @@ class BaselinePart(Part):
 
 
 class SignalPart(Part):
-    """What is measured, one value for each label set: a PromQL query, or HTTP endpoints that answer or do not."""
+    """What is measured, one value for each label set: a PromQL query, HTTP endpoints that answer or do not, or a figure of evidence."""
 
     expr: Expr | None = None
     http: list[Url] | None = Field(default=None, min_length=1)
+    evidence: Name | None = None
+    field: Text | None = None
     unit: str = ""
     no_data: Literal["hold", "breach", "ignore"] = "hold"
     needs: NeedsPart | None = None

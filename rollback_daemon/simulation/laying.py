@@ -131,7 +131,9 @@ def _remarks(setting: Setting, query: str, touched: Sequence[Labels], signals: S
     """What whoever wrote it may not expect."""
     if not touched:
         yield f'"{setting.text}" changes nothing: no such series was seen'
-    others = [one.name for one in signals if query in {one.expr, *one.endpoints} and one not in setting.signals and one.name != setting.name]
+    others = [
+        one.name for one in signals if query in {one.expr, one.figure_key, *one.endpoints} and one not in setting.signals and one.name != setting.name
+    ]
     if others:
         yield f"{', '.join(dict.fromkeys(others))} asks the same question as {setting.name}, and is set with it"
     if any(one.relative is not None and one.expr == query for one in setting.signals):

@@ -150,9 +150,11 @@ def _labelled(text: str, left: str) -> tuple[str, Labels | None]:
 
 def _places(signals: Sequence[Signal], labels: Labels | None, text: str) -> tuple[str, ...]:
     """The queries or endpoints whose answers are set."""
+    if labels is not None and any(signal.evidence for signal in signals):
+        raise BadSettingError([f'"{text}": a figure of evidence has no series; write {signals[0].name}=VALUE'])
     endpoints = tuple(dict.fromkeys(url for signal in signals for url in signal.endpoints))
     if not endpoints or labels is None:
-        return tuple(dict.fromkeys([*endpoints, *(signal.expr for signal in signals if signal.expr)]))
+        return tuple(dict.fromkeys([*endpoints, *(key for signal in signals for key in (signal.expr, signal.figure_key) if key)]))
     chosen = tuple(url for url in endpoints if set(labels) <= set(endpoint_labels(url)))
     if not chosen:
         raise BadSettingError([f'"{text}": no such endpoint; known here: {", ".join(show_labels(endpoint_labels(url)) for url in endpoints)}'])

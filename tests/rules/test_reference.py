@@ -1,4 +1,4 @@
-"""The reference of rule files (README.md, TRIGGERS.md, AFTERCARE.md) says what is so: its examples load, it knows every key and every name."""
+"""The reference (README, TRIGGERS, AFTERCARE and EVIDENCE in rules/) says what is so: its examples load, it knows every key and every name."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,10 @@ from rollback_daemon.rules.schema import RuleFile, TriggerPart
 from rollback_daemon.rules.triggers import KINDS
 
 PAGES = [(Path(__file__).parents[2] / "rules" / name).read_text(encoding="utf-8") for name in ("README.md", "TRIGGERS.md", "AFTERCARE.md")]
-TEXT = "".join(PAGES)
+DECLARED = (
+    (Path(__file__).parents[2] / "rules/EVIDENCE.md").read_text(encoding="utf-8").partition("## In a rule file\n")[2].partition("## Kinds\n")[0]
+)
+TEXT = "".join([*PAGES, DECLARED])
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 ROWS = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", TEXT, re.MULTILINE))
 BASE = """\

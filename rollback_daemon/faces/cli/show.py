@@ -134,6 +134,9 @@ def _standing(out: Console, one: dict[str, Any]) -> None:
     labelled(out, "flags", escape(one["flags"]["place"]) + _differing(one["flags"]))
     for setting in one["config"]:
         labelled(out, "config", f"{word(setting['outcome'])}  {escape(setting['sentence'])}")
+    for made in one["evidence"]:
+        known = f"of {clock(made['made'])} by {escape(made['by'])}, counts for {made['max_age']}" if made["made"] else ""
+        labelled(out, "evidence", f"{escape(made['evidence'])}  {'; '.join(filter(None, [known, escape(made['why'])]))}")
     if one["broken_glass"]:
         tell(out, f"  [bold red]BREAK-GLASS[/]  it came to this stage past everything: {escape(one['broken_glass'])}")
     if one["degraded"]:

@@ -109,7 +109,9 @@ def _checkpoint(event: Event) -> str:
 
 
 def _evidence(event: Event) -> str:
-    return f"{event['evidence']} at {event['stage']}: {event['file']}, {event['bytes']} bytes, sha256 {event['sha256'][:12]}: {event['why']}"
+    figures = "".join(f", {name} {value:.6g}" for name, value in event.get("figures", {}).items())
+    what = f"{event['file']}, {event['bytes']} bytes, sha256 {event['sha256'][:12]}{figures}"
+    return f"{event['evidence']} at {event['stage']}: {what}: {event['why']}"
 
 
 def _drift(event: Event) -> str:

@@ -3,6 +3,7 @@
 Who says it is told by the login. Must not live here: whether it counts.
 """
 
+import base64
 import hashlib
 from enum import StrEnum
 from pathlib import Path
@@ -84,10 +85,19 @@ def evidence(
     url: URL = DEFAULT_URL,
     output: FORMAT = Format.TABLE,
 ) -> None:
-    """Put a result from outside Prometheus on record."""
+    """Put a result from outside Prometheus on record. The daemon reads it into figures if the rule file declares of which kind it is."""
     data = _read(file)
-    body = {"reason": reason, "file": file.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    _say(url, rollout, ("evidence", name), body, output, f"evidence {name} is on record: {file.name}")
+    body: dict[str, Any] = {"reason": reason, "file": file.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    if any(one["evidence"] == name for one in call("GET", url, path_of(rollout, "explain"))["evidence"]):
+        from rollback_daemon.evidence.kind import MAX_BYTES
+
+        if len(data) > MAX_BYTES:
+            fail(f"{file} has {len(data)} bytes; evidence that is read into figures may have {MAX_BYTES}", USAGE)
+        body["content"] = base64.b64encode(data).decode()
+    explained = _say(url, rollout, ("evidence", name), body, output, f"evidence {name} is on record: {file.name}")
+    for one in explained["evidence"]:
+        if one["evidence"] == name:
+            typer.echo("  " + ", ".join(f"{figure} {value:.6g}" for figure, value in one["figures"].items()))
 
 
 def handoff(
@@ -108,18 +118,19 @@ def _read(file: Path) -> bytes:
         fail(f"{file} cannot be read: {(error.strerror or 'no reason given').lower()}", USAGE)
 
 
-def _say(url: str, rollout: str, path: tuple[str, ...], body: dict[str, Any], output: Format, done: str) -> None:
-    """Say it, and show where that leaves the rollout."""
+def _say(url: str, rollout: str, path: tuple[str, ...], body: dict[str, Any], output: Format, done: str) -> dict[str, Any]:
+    """Say it, and show where that leaves the rollout; returns that as it was explained, and no evidence for programs."""
     found = call("POST", url, path_of(rollout, *path), body)
     if output is Format.JSON:
         print_json(found)
-        return
+        return {"evidence": []}
     from rollback_daemon.faces.cli import show
 
-    explained = show.clean(call("GET", url, path_of(rollout, "explain")))
+    explained: dict[str, Any] = show.clean(call("GET", url, path_of(rollout, "explain")))
     typer.echo(f"{explained['rollout']}: {show.clean(done)}; {explained['next']}")
     for blocker in explained["blockers"] if len(explained["blockers"]) > 1 else ():
         typer.echo(f"  {'?' if blocker['unknown'] else '-'} {blocker['sentence']}")
+    return explained
 
 
 VERBS = (propose, approve, reject, withdraw, resolve, checkpoint, evidence, handoff)

@@ -34,7 +34,7 @@ NOT_DONE: dict[int | str, dict[str, Any]] = {
     404: {"model": NotDone, "description": "There is no such rollout."},
     409: {"model": NotDone, "description": "Refused; `reasons` says why, and what would change it."},
     408: {"model": NotDone, "description": "The request did not end in time."},
-    413: {"model": NotDone, "description": "The request is larger than 64 KiB."},
+    413: {"model": NotDone, "description": "The request is larger than 64 KiB, or, with evidence in it, than 22 MiB."},
     422: {"model": NotDone, "description": "The request, or the configuration to be loaded, is not as it must be."},
     429: {"model": NotDone, "description": "Too many logins from this address wait to be checked."},
     503: {"model": NotDone, "description": "The journal cannot be read or written now."},

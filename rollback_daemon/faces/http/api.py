@@ -18,7 +18,7 @@ from rollback_daemon.clock import SystemClock
 from rollback_daemon.documents.complaints import spoken
 from rollback_daemon.errors import ConfigurationError, ImpossibleMoment, JournalUnavailable, OperationRefused
 from rollback_daemon.faces import views, views_past
-from rollback_daemon.faces.http import aftercare, changes, flags, incidents, simulating
+from rollback_daemon.faces.http import aftercare, changes, evidence, flags, incidents, simulating
 from rollback_daemon.faces.http.answers import NOT_DONE, AsciiJSON, NotDone, PassiveError, ReasonSaid, informed
 from rollback_daemon.faces.http.caller import CHALLENGE, NotAllowedError, NotAuthenticatedError, identify
 from rollback_daemon.faces.http.leisure import BusyError, Turns
@@ -56,6 +56,7 @@ def build(guard: Guard, registry: CollectorRegistry, reload: Callable[[], None])
     turns = Turns()
     _reading(api, guard, turns)
     changes.add(api, guard)
+    evidence.add(api, guard)
     aftercare.add(api, guard)
     incidents.add(api, guard)
     simulating.add(api, guard, turns)

@@ -82,14 +82,6 @@ class CheckpointRequest(Reasoned):
     sha256: Digest | None = None
 
 
-class EvidenceRequest(Reasoned):
-    """A result, by the digest of its text; `file` is what it was called, `bytes` how long it is."""
-
-    file: Word
-    sha256: Digest
-    bytes: int = Field(ge=0)
-
-
 class HandoffRequest(Reasoned):
     """Who watches from now on."""
 
@@ -173,12 +165,6 @@ def _of_the_way_up(api: FastAPI, guard: Guard) -> None:
         """Put a decision at a checkpoint on record."""
         go, sha256 = body.decision == "GO", body.sha256 or ""
         return do(guard, request, rollout, body, lambda it: consent.checkpoint(it.rollout, it.state, it.person, name, body.reason, sha256, go=go))
-
-    @api.post("/api/v1/rollouts/{rollout}/evidence/{name}", responses=NOT_DONE)
-    def evidence(rollout: str, name: str, body: EvidenceRequest, request: Request) -> JSONResponse:
-        """Put a result on record, by the digest of its text."""
-        file = consent.File(body.file, body.sha256, body.bytes)
-        return do(guard, request, rollout, body, lambda it: consent.evidence(it.rollout, it.state, it.person, name, body.reason, file))
 
     @api.post("/api/v1/rollouts/{rollout}/handoff", responses=NOT_DONE)
     def handoff(rollout: str, body: HandoffRequest, request: Request) -> JSONResponse:

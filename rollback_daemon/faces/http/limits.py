@@ -4,16 +4,23 @@ Must not live here: who may do what (`caller`), what is answered to a request th
 """
 
 import asyncio
+import re
 import resource
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from rollback_daemon.evidence.kind import MAX_BYTES
+from rollback_daemon.faces.http.caller import CALLER, Caller
+
 BODY_BYTES = 64 * 1024
+EVIDENCE_BYTES = BODY_BYTES + MAX_BYTES * 4 // 3  # a file of evidence in base64, and what is said of it
 HEADER_BYTES = 16 * 1024
 CONNECTIONS = 200
 BACKLOG = 16  # small: so many are accepted in one go, before any of them can be refused
+_EVIDENCE = re.compile(r"/api/v1/rollouts/[^/]+/evidence/[^/]+")
+_LOOPBACK = ("127.", "::1", "::ffff:127.")
 PATIENCE = 10.0  # seconds for a request's header, and again for its body
 READING = 30.0  # seconds that an answer may lie unread
 
@@ -29,24 +36,33 @@ class BodyLimit:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._large = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers 413 to a body that is too long, at once where its length is announced, and 408 to one that does not come."""
+        """Answers 413 to a body that is too long, at once where its length is announced, and 408 to one that does not come.
+
+        Evidence may be longer, if its length is announced by somebody who may hand it in; of such bodies there is one at a time.
+        """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
-        if _announced(scope) > BODY_BYTES:
+        elif (length := _announced(scope)) <= BODY_BYTES:
+            await self._limited(BODY_BYTES, scope, receive, send)
+        elif length > EVIDENCE_BYTES or not _may_be_large(scope):
             await _TOO_LONG(scope, receive, send)
-            return
+        else:
+            async with self._large:
+                await self._limited(EVIDENCE_BYTES, scope, receive, send)
+
+    async def _limited(self, most: int, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async with asyncio.timeout(PATIENCE):
-                body = await _read(receive)
+                body = await _read(receive, most)
         except TimeoutError:
             await _TOO_SLOW(scope, receive, send)
             return
         if body is None:
             return  # the caller has gone
-        if len(body) > BODY_BYTES:
+        if len(body) > most:
             await _TOO_LONG(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
@@ -57,10 +73,20 @@ def _announced(scope: Scope) -> int:
     return next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
 
 
-async def _read(receive: Receive) -> bytes | None:
+def _may_be_large(scope: Scope) -> bool:
+    """Whether it is evidence, from somebody who has said who he is or, where nobody is asked that, from this machine."""
+    if scope["method"] != "POST" or not _EVIDENCE.fullmatch(scope["path"]):
+        return False
+    caller: Caller | None = scope.get("state", {}).get(CALLER)
+    if caller is not None:
+        return caller.name is not None
+    return bool(scope.get("client")) and str(scope["client"][0]).startswith(_LOOPBACK)
+
+
+async def _read(receive: Receive, most: int) -> bytes | None:
     """The body, cut off soon after it is longer than allowed; None if the caller goes away before its end."""
     body = bytearray()
-    while len(body) <= BODY_BYTES:
+    while len(body) <= most:
         message = await receive()
         if message["type"] != "http.request":
             return None

@@ -7,7 +7,7 @@ from rollback_daemon.signals.questions import distinct, is_endpoint
 
 def untold(rollout: Rollout) -> list[str]:
     """One sentence for each; nothing where history tells all."""
-    return [*_measured(rollout), *_said(rollout)]
+    return [*_measured(rollout), *_of_evidence(rollout), *_said(rollout)]
 
 
 def _measured(rollout: Rollout) -> list[str]:
@@ -18,6 +18,15 @@ def _measured(rollout: Rollout) -> list[str]:
     gates = sorted(one.name for one in rollout.gates if any(map(is_endpoint, one.signal.questions())))
     who = ", ".join([*(f"trigger {one}" for one in concerned), *(f"gate {one}" for one in gates)]) or "no trigger and no gate"
     return [f"HTTP endpoints have no history, so they are unknown all the time: {who}"]
+
+
+def _of_evidence(rollout: Rollout) -> list[str]:
+    if not any(one.evidence for one in rollout.signals):
+        return []
+    concerned = sorted(one.name for one in rollout.triggers if any(signal.evidence for signal in one.test.signals()))
+    gates = sorted(one.name for one in rollout.gates if one.signal.evidence)
+    who = ", ".join([*(f"trigger {one}" for one in concerned), *(f"gate {one}" for one in gates)]) or "no trigger and no gate"
+    return [f"figures of evidence have no history in Prometheus, so they are unknown all the time: {who}"]
 
 
 def _said(rollout: Rollout) -> list[str]:

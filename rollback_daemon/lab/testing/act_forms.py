@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_before_validator_function
 
 from rollback_daemon.rules.schema import Flag
-from rollback_daemon.schema import Duration, Part, Text
+from rollback_daemon.schema import Duration, Limit, Part, Text
 
 DEEDS = (
     "promote",
@@ -70,10 +70,15 @@ class CheckpointPart(Part):
 
 
 class EvidencePart(Part):
-    """A file that is handed in; its text is only a digest."""
+    """A file that is handed in; its text is only a digest.
 
+    `figures`: what the file comes to, for evidence that the rules declare; it is made at that time.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"evidence": "tests", "figures": {"pass_rate": "97%"}}]})
     evidence: Text
     file: Text = "result.txt"
+    figures: dict[Text, Limit] | None = None
     reason: Text = UNSAID
 
 

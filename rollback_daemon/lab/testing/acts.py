@@ -11,10 +11,12 @@ from typing import Any
 
 from rollback_daemon.errors import OperationRefused
 from rollback_daemon.judge import consent, escalation_requests, postmortem, promotion, requests
+from rollback_daemon.judge.figures import Reading
 from rollback_daemon.judge.refusal import Person, Refusal
 from rollback_daemon.judge.state import Happened
 from rollback_daemon.judge.transitions import Event
 from rollback_daemon.lab.testing.act_forms import UNSAID, Act, AlertPart, PostmortemPart, RollbackTo
+from rollback_daemon.lab.testing.figures import measured
 from rollback_daemon.replay import Replay
 from rollback_daemon.rules.model import Rollout
 
@@ -138,7 +140,9 @@ def _evidence(asking: Asking) -> Happened:
     assert asked is not None  # noqa: S101 (the deed is this one)
     text = f"{asked.evidence} at {asking.now.isoformat()}".encode()
     file = consent.File(asked.file, hashlib.sha256(text).hexdigest(), len(text))
-    return consent.evidence(asking.replay.ladder, asking.replay.state, asking.person, asked.evidence, asked.reason, file)
+    ladder, declared = asking.replay.ladder, asking.replay.rollout.declared(asked.evidence)
+    reading = Reading(declared.read_as, measured(declared, asked.figures)) if declared and asked.figures is not None else None
+    return consent.evidence(ladder, asking.replay.state, asking.person, asked.evidence, asked.reason, file, reading, asking.now)
 
 
 def _break_glass(asking: Asking) -> Happened:

@@ -12,6 +12,7 @@ from rollback_daemon.documents.complaints import did_you_mean
 from rollback_daemon.durations import format_duration
 from rollback_daemon.faces.alerts import ROLLOUT_ALERTS
 from rollback_daemon.judge.reasons import Code
+from rollback_daemon.lab.testing import figures
 from rollback_daemon.lab.testing.act_forms import Act
 from rollback_daemon.lab.testing.decisions import words
 from rollback_daemon.lab.testing.schema import CasePart, RolloutTest
@@ -55,6 +56,8 @@ class Names:
         for key, part in named.items():
             if part and part.alert:
                 yield from self._unknown((*at, key), "trigger", [part.alert], self._triggers)
+        if act.evidence:
+            yield from ((((*at, "evidence", *trail)), text) for trail, text in figures.mistakes(self.rollout, act.evidence))
         yield from self._each((*at, "flags"), "flag", act.flags or {}, self.rollout.keys | self.rollout.config_keys)
         yield from self._listed((*at, "refused"), "reason", act.refused or [], [*Code])
 

@@ -15,7 +15,7 @@ import requests
 
 from rollback_daemon.faces import alerts
 from rollback_daemon.http_client import HTTPClient
-from rollback_daemon.judge import machine
+from rollback_daemon.judge import figures, machine
 from rollback_daemon.judge.state import Happened, State
 from rollback_daemon.judge.transitions import Event, Phase
 from rollback_daemon.lab.history import Fetcher, Grid, HistoryGone, Patience, Walk
@@ -98,7 +98,8 @@ def _act(case: Case, story: Story, url: str, is_over: Callable[[], bool]) -> Ite
         for now, seen in walk.through(grid):
             if is_over():
                 raise HistoryGone("it was stopped")
-            observations = {**seen, **_endpoints(case, story.rollout, now - EPOCH)}
+            of_evidence = figures.as_observations(story.rollout, story.state.dossier, now)  # what people hand in now is for the next evaluation
+            observations = {**of_evidence, **seen, **_endpoints(case, story.rollout, now - EPOCH)}
             first = len(story.log)
             story.cycle(observations, now)
             while due and EPOCH + due[-1].time < now + case.interval:

@@ -125,6 +125,8 @@ def _build(of: AbsentOf, setting: Setting) -> Absent:
     signal = setting.notes.signal(of.signal, setting.signals, (*setting.at, "signal"))
     if signal.endpoints:
         setting.say(("signal",), f'the signal "{signal.name}" asks over http, and is never absent: an endpoint that does not answer is 0')
+    if signal.evidence:
+        setting.say(("signal",), f'the signal "{signal.name}" is a figure of evidence; that there is none is told by no_data: {{for: …, then: …}}')
     return Absent(signal, signal.name, promql.fixed_labels(signal.expr) if signal.expr else ())
 
 

@@ -177,6 +177,8 @@ def _measured(of: ForecastOf, setting: Setting) -> Signal:
     signal = setting.notes.signal(of.signal, setting.signals, (*setting.at, "signal")) if of.signal else Signal(setting.alert, of.expr or "vector(0)")
     if signal.endpoints:
         setting.say(("signal",), f'the signal "{signal.name}" asks over http, and has no past in Prometheus to fit a line to; use one with expr')
+    elif signal.evidence:
+        setting.say(("signal",), f'the signal "{signal.name}" is a figure of evidence, and has no past to fit a line to; use one with expr')
     elif (of.expr or of.signal) and promql.is_scalar(signal.expr):
         setting.say(("signal" if of.signal else "expr",), "is a plain number without a past; wrap it in vector(…)")
     return signal

@@ -1,0 +1,85 @@
+"""Figures of evidence: what a file that was handed in comes to, and for how long that tells anything. Pure.
+
+Lives here: reading by the declared kind, what of it goes on record, and the figures as what signals find. Must not live here: formats
+(`evidence`), who may hand something in (`consent`), what a stage requires (`requirements`).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from rollback_daemon.durations import format_coarse, format_duration
+from rollback_daemon.evidence import KINDS
+from rollback_daemon.evidence.kind import CLOCK_SKEW, Source
+from rollback_daemon.judge.dossier import Dossier, Evidence
+from rollback_daemon.rules.duties import Declared
+from rollback_daemon.rules.model import Rollout
+from rollback_daemon.signals.observation import NoData, Observation, Value
+
+_ENTRIES, _LETTERS, _DEEP, _WHOLE = 20, 200, 3, 16_384  # of what is kept for people: of a list, of a text, levels, characters in all
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a file says, as it goes on record. `read_as` is that of the declaration; `told` is for people: facts, exclusions, notes."""
+
+    read_as: str
+    figures: Mapping[str, float]
+    made_at: datetime | None = None
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read(declared: Declared, data: bytes, file: str, now: datetime) -> Reading:
+    """The file by its declared kind. Raises ConfigurationError with every mistake in it."""
+    result = KINDS[declared.kind].read(Source(data, file, now), declared.settings)
+    excluded = [{"name": one.name, "reason": one.reason, "outcome": one.outcome} for one in result.excluded]
+    told = {"facts": _short(dict(result.facts)), "excluded": _short(excluded), "notes": _short(list(result.notes))}
+    if len(json.dumps(told)) > _WHOLE:
+        told = {"facts": {}, "excluded": [], "notes": ["more was found than the record keeps; the file has it"]}
+    return Reading(declared.read_as, result.figures, result.made_at, told)
+
+
+def as_observations(rollout: Rollout, dossier: Dossier, now: datetime) -> dict[str, Observation]:
+    """Every figure that some signal is, as what the signal finds it under."""
+    found: dict[str, Observation] = {}
+    for signal in rollout.signals:
+        if (declared := rollout.declared(signal.evidence)) is not None:
+            found[signal.figure_key] = _observation(declared, dossier.evidence.get(declared.name), signal.figure, now, rollout.max_gap)
+    return found
+
+
+def why_untold(declared: Declared, made: Evidence, now: datetime, max_gap: timedelta) -> str:
+    """Why what is on record tells nothing any more, or not yet; empty where it does."""
+    if made.read_as != declared.read_as:
+        return f'evidence "{made.name}" was read by other rules than those that hold now; hand it in again'
+    if made.made > now + max(max_gap, CLOCK_SKEW):
+        return f'evidence "{made.name}" is of {made.made:%Y-%m-%d %H:%M} UTC, which has not come yet: a clock is wrong; hand it in again'
+    if now - made.made > declared.max_age:
+        age, limit = format_coarse(now - made.made), format_duration(declared.max_age)
+        return f'evidence "{made.name}" is {age} old, must be no older than {limit}'
+    return ""
+
+
+def _observation(declared: Declared, made: Evidence | None, figure: str, now: datetime, max_gap: timedelta) -> Observation:
+    if made is None:
+        return NoData(f'evidence "{declared.name}" is not on record')
+    if why := why_untold(declared, made, now, max_gap):
+        return NoData(why)
+    if figure not in made.figures:
+        return NoData(f'evidence "{declared.name}" does not tell its {figure}')
+    return Value({(): float(made.figures[figure])})
+
+
+def _short(value: Any, deep: int = 0) -> Any:
+    """Facts as they are kept: what is long is cut, and says so."""
+    if isinstance(value, str):
+        return value if len(value) <= _LETTERS else f"{value[: _LETTERS - 1]}…"
+    if isinstance(value, Mapping):
+        kept = list(value.items())[:_ENTRIES] if deep < _DEEP else []
+        return {_short(str(key)): _short(one, deep + 1) for key, one in kept}
+    if isinstance(value, (list, tuple)):
+        more = [f"and {len(value) - _ENTRIES} more"] if len(value) > _ENTRIES else []
+        return [_short(one, deep + 1) for one in value[:_ENTRIES]] + more if deep < _DEEP else []
+    return value if value is None or isinstance(value, (bool, int, float)) else _short(str(value))

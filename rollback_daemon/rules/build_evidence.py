@@ -1,0 +1,54 @@
+"""Evidence that is read into figures, and the signals that are such figures, from a rule file as written to what they mean.
+
+Must not live here: single keys and their types (`schema_evidence`), reading a file (`evidence`), what counts (the judge).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from rollback_daemon.documents import Step
+from rollback_daemon.documents.complaints import did_you_mean
+from rollback_daemon.evidence import KINDS
+from rollback_daemon.rules.conditions import Notes
+from rollback_daemon.rules.duties import Declared
+from rollback_daemon.rules.measures import OnNoData, Signal
+from rollback_daemon.rules.schema_evidence import DeclaredPart
+from rollback_daemon.rules.schema_measures import SignalPart
+
+_OF_OTHERS = ("needs", "max_age", "baseline")
+_UNITS = {"count": "", "percent": "%"}  # as limits are written; the other units of figures are those of limits
+
+
+def declared(name: str, part: DeclaredPart) -> Declared:
+    """One declaration."""
+    written = json.dumps(part.model_dump(mode="json", exclude={"max_age"}), sort_keys=True)
+    read_as = f"{part.kind} {hashlib.sha256(written.encode()).hexdigest()[:16]}"
+    return Declared(name, part.kind, part, part.max_age, read_as)
+
+
+def unit_of(kind: str, field: str) -> str:
+    """The unit of a figure, as signals have it."""
+    unit = KINDS[kind].figures[field].unit
+    return _UNITS.get(unit, unit)
+
+
+def figure(notes: Notes, name: str, part: SignalPart, known: Mapping[str, Declared] | None) -> Signal:
+    """The signal that is a figure of evidence; what is wrong with it is noted. `known` is None where the declarations could not be read."""
+    trail: tuple[Step, ...] = ("signals", name)
+    for key in _OF_OTHERS:
+        if getattr(part, key) is not None:
+            hint = "; how old it may be is said under evidence" if key == "max_age" else ""
+            notes.say((*trail, key), f"is about a query, and a signal that is a figure of evidence asks none{hint}")
+    asked, unit = part.evidence or "", part.unit
+    source = None if known is None else known.get(asked)
+    if known is not None and source is None:
+        notes.say((*trail, "evidence"), f'unknown evidence "{asked}"; {did_you_mean(asked, known, "there is none; add it under evidence")}')
+    figures = KINDS[source.kind].figures if source else {}
+    if part.field is None:
+        notes.say(trail, "needs the field of the evidence that it is" + (f": one of {', '.join(figures)}" if figures else ""))
+    elif source and part.field not in figures:
+        notes.say((*trail, "field"), f'the kind {source.kind} has no field "{part.field}"; {did_you_mean(part.field, figures)}')
+    elif source and not unit:
+        unit = unit_of(source.kind, part.field)
+    return Signal(name, "", unit, OnNoData(part.no_data), evidence=asked, figure=part.field or "")
