@@ -91,7 +91,7 @@ def test_what_it_asks_is_promql(trigger: Trigger, bases: set[str]) -> None:
         if query and not is_endpoint(query):
             promql_parser.parse(query)
     for signal, breach in trigger.test.plotted():
-        assert signal.expr in questions or signal.endpoints
+        assert signal.expr in questions or signal.endpoints or signal.evidence
         assert breach is None or str(breach)
 
 
