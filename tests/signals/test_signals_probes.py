@@ -82,7 +82,8 @@ def test_nobody_listening_is_zero(probes: Probes) -> None:
 
 def test_a_name_that_does_not_exist_is_no_answer_whatever_the_machine_knows_of_names(probes: Probes) -> None:
     """Where the resolver is away, nothing is known; where it says that there is no such host, it is down."""
-    url = "http://nowhere.invalid"
+    host = "nowhere.invalid"  # RFC 2606: nobody can ever have it
+    url = f"http://{host}"
     seen = probes.ask([url], PATIENT)[url]
     assert isinstance(seen, Failed) or (isinstance(seen, Value) and seen.series == {(): 0.0})
 

@@ -95,16 +95,11 @@ def contradictions(runs: Sequence[Run]) -> Iterator[Problem]:
         for other in group[1:]:
             first = group[0]
             if other.critical != first.critical:
-                yield _problem(
-                    other, "critical", f"is {_yes(other.critical)}, but {_yes(first.critical)} in {first.place}; a case is critical or not"
-                )
+                told = f"is {str(other.critical).lower()}, but {str(first.critical).lower()} in {first.place}"
+                yield _problem(other, "critical", f"{told}; a case is critical or not")
             if other.benchmark != first.benchmark:
                 told = f'is "{other.benchmark}", but "{first.benchmark}" in {first.place}'.replace('"None"', "not said")
                 yield _problem(other, "benchmark", f"{told}; a case of two benchmarks needs two ids")
-
-
-def _yes(value: bool) -> str:  # noqa: FBT001 (it is the value)
-    return "true" if value else "false"
 
 
 def _problem(run: Run, field: str, text: str) -> Problem:

@@ -17,53 +17,21 @@ traffic changes by the hour (nights, weekends) and the window does not cover tha
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 
 from pydantic import ConfigDict
 
 from rollback_daemon.rules.conditions import NO_LIMIT, OPS, against_baseline, against_control, in_percent
 from rollback_daemon.rules.kinds import Kind, Setting
-from rollback_daemon.rules.measures import Condition, Op, Relative, Signal
-from rollback_daemon.rules.reading import Assessment, Memory, Observations, compare, look
-from rollback_daemon.rules.relative import in_promql
+from rollback_daemon.rules.measures import Condition, Op, Relative
 from rollback_daemon.rules.schema_measures import ControlPart, Limits, RelativeTo
+from rollback_daemon.rules.triggers._limit import LimitOnSignal
 
 
 @dataclass(frozen=True, slots=True)
-class Increase:
+class Increase(LimitOnSignal):
     """Breached where `condition` holds for what the signal, which is a relative one, is over its base."""
 
-    signal: Signal
     condition: Condition
-
-    @property
-    def subject(self) -> str:
-        return self.signal.subject
-
-    @property
-    def limit(self) -> str:
-        return str(self.condition)
-
-    @property
-    def expr(self) -> str:
-        return self.signal.expr
-
-    @property
-    def alert_expr(self) -> str:
-        expr = in_promql(self.signal)
-        return self.condition.in_promql(expr) if expr else ""
-
-    def signals(self) -> Iterator[Signal]:
-        yield self.signal
-
-    def plotted(self) -> Iterator[tuple[Signal, Condition | None]]:
-        yield self.signal, self.condition
-
-    def questions(self) -> Iterator[str]:
-        return self.signal.questions()
-
-    def assess(self, observations: Observations, _memory: Memory, now: datetime, _max_gap: timedelta) -> tuple[Assessment, Memory]:
-        return compare(look(self.signal, observations, now), self.condition, self.signal.no_data), {}
 
 
 # how it is written
