@@ -119,4 +119,6 @@ def test_a_rollback_is_verified_by_every_step_of_the_shipped_file(guarded: Victo
     assert verified[0]["steps"] == 5
     checked = [one for one in guarded.get("/history?limit=10000", name) if one["event"] == "checked"]
     assert [one["outcome"] for one in checked] == ["pass"] * 5
-    assert (guarded.folder / name / "done").read_text(encoding="utf-8").splitlines()[0] == "rollback restart"
+    done = (guarded.folder / name / "done").read_text(encoding="utf-8").splitlines()
+    steps = [line for line in done if line.startswith("rollback ")]  # a ticket may come before: of a machine too busy to be scraped in time
+    assert steps[0] == "rollback restart"
