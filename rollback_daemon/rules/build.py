@@ -56,7 +56,7 @@ class Builder:
         written = self.written
         stages = tuple(self._stages())
         interval = None if "interval" in self.usable.lost else self.interval
-        evidence = {name: declared(name, part) for name, part in written.evidence.items()}
+        evidence = {name: declared(self._notes, self.document, name, part) for name, part in written.evidence.items()}
         readable = None if "evidence" in self.usable.lost else evidence
         signals = {name: signal(self._notes, name, part, interval, readable) for name, part in written.signals.items()}
         gates = tuple(Gates(self.usable, signals, stages, self._notes).gates())

@@ -7,24 +7,50 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from rollback_daemon.documents import Step
+from rollback_daemon.documents import Document, Step
 from rollback_daemon.documents.complaints import did_you_mean
+from rollback_daemon.durations import format_duration
 from rollback_daemon.evidence import KINDS
+from rollback_daemon.rules.build_commands import command, placed
 from rollback_daemon.rules.conditions import Notes
-from rollback_daemon.rules.duties import Declared
+from rollback_daemon.rules.duties import Declared, Followed, Inbox, Scheduled
 from rollback_daemon.rules.measures import OnNoData, Signal
 from rollback_daemon.rules.schema_evidence import DeclaredPart
 from rollback_daemon.rules.schema_measures import SignalPart
+from rollback_daemon.rules.schema_sources import FollowedPart, InboxPart, ScheduledPart
 
 _OF_OTHERS = ("needs", "max_age", "baseline")
 _UNITS = {"count": "", "percent": "%"}  # as limits are written; the other units of figures are those of limits
 
 
-def declared(name: str, part: DeclaredPart) -> Declared:
-    """One declaration."""
-    written = json.dumps(part.model_dump(mode="json", exclude={"max_age"}), sort_keys=True)
+def declared(notes: Notes, document: Document, name: str, part: DeclaredPart) -> Declared:
+    """One declaration; what is wrong with where it comes from is noted."""
+    written = json.dumps(part.model_dump(mode="json", exclude={"max_age", "from_"}), sort_keys=True)
     read_as = f"{part.kind} {hashlib.sha256(written.encode()).hexdigest()[:16]}"
-    return Declared(name, part.kind, part, part.max_age, read_as)
+    return Declared(name, part.kind, part, part.max_age, read_as, _comes(notes, document, ("evidence", name), part))
+
+
+def _comes(notes: Notes, document: Document, trail: tuple[Step, ...], part: DeclaredPart) -> Inbox | Scheduled | Followed | None:
+    """How it comes by itself."""
+    match part.from_:
+        case None:
+            return None
+        case InboxPart(folder=folder, files=files):
+            return Inbox(placed(document, folder), files)
+        case FollowedPart(follow=path):
+            if part.kind != "jsonl":
+                text = f"only what grows line by line can be followed, and {part.kind} is read as a whole; use folder, or command"
+                notes.say((*trail, "from", "follow"), text)
+            return Followed(placed(document, path))
+        case ScheduledPart() as run:
+            made = Scheduled(command(document, run.command, run.timeout, run.env), run.every, placed(document, run.result) if run.result else "")
+            if run.timeout > run.every:
+                text = f"is longer than every ({format_duration(run.every)}); a run has to end before the next one begins"
+                notes.say((*trail, "from", "timeout"), text)
+            if part.max_age < run.every:
+                text = f"is shorter than every ({format_duration(run.every)}), so that between two runs nothing would be known; make it longer"
+                notes.say((*trail, "max_age"), text)
+            return made
 
 
 def unit_of(kind: str, field: str) -> str:

@@ -34,20 +34,6 @@ class Fresh:
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
-    """Evidence that is read into figures: of which `kind`, with which `settings` of that kind, and how old it may be to tell anything.
-
-    `read_as` identifies kind and settings: figures that others have made are not those that the rules speak of.
-    """
-
-    name: str
-    kind: str
-    settings: Any
-    max_age: timedelta
-    read_as: str
-
-
-@dataclass(frozen=True, slots=True)
 class Requires:
     """What people and the world outside Prometheus must have said before a stage is climbed to.
 
@@ -68,6 +54,46 @@ class Command:
     argv: tuple[str, ...]
     timeout: timedelta = timedelta(seconds=60)
     env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """A folder that evidence is laid into; its files are those whose names match the pattern `files`."""
+
+    folder: str
+    files: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A command that makes evidence, run `every` so often: what it prints, or the file `result` that it writes."""
+
+    command: Command
+    every: timedelta
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A file that grows; its figures are those of its last lines, and never go on record as a file does."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """Evidence that is read into figures: of which `kind`, with which `settings` of that kind, and how old it may be to tell anything.
+
+    `read_as` identifies kind and settings: figures that others have made are not those that the rules speak of. `comes`: how it comes by itself;
+    None where somebody hands it in.
+    """
+
+    name: str
+    kind: str
+    settings: Any
+    max_age: timedelta
+    read_as: str
+    comes: Inbox | Scheduled | Followed | None = None
 
 
 @dataclass(frozen=True, slots=True)

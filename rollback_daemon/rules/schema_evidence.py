@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, create_model
 from rollback_daemon.documents.complaints import did_you_mean
 from rollback_daemon.evidence import KINDS
 from rollback_daemon.evidence.kind import Kind
+from rollback_daemon.rules.schema_sources import SourcePart
 from rollback_daemon.schema import Interval, Part
 
 
@@ -20,6 +21,7 @@ class DeclaredPart(Part):
 
     kind: str
     max_age: Interval
+    from_: SourcePart | None = Field(default=None, alias="from")
 
 
 def _tag(name: str) -> str:
@@ -32,6 +34,7 @@ def _of_kind(name: str, kind: Kind) -> Any:
     form: dict[str, Any] = {
         "kind": (Annotated[str, Field(json_schema_extra={"const": name})], ...),
         "max_age": (Interval, ...),
+        "from_": (SourcePart | None, Field(default=None, alias="from")),
     }
     part = create_model(title, __base__=kind.settings, __cls_kwargs__={"title": _tag(name)}, __doc__=kind.summary, **form)
     return Annotated[part, Tag(_tag(name))]
