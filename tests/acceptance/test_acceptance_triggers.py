@@ -137,7 +137,8 @@ def terminal_says_why(stand: Stand, alert: str, value: str) -> None:
     assert alert in found["why"]
     assert beside in found["why"]
     table = stand.rollbackd("explain", ROLLOUT).out
-    assert f"{ROLLOUT}  rolled_back at baseline" in table
+    assert f"{ROLLOUT}  rolled_back since " in table
+    assert ", at baseline, 0 % exposed" in table
     assert next(line for line in table.splitlines() if line.startswith("  why")).count(beside) == 1
     events = stand.rollbackd("history", ROLLOUT, "--format", "json").json
     assert [beside in one["why"][0] for one in events if one["event"] == "intended"] == [False, True]
