@@ -28,6 +28,7 @@ from rollback_daemon.signals.questions import distinct
 from tests.benches.detection import detection
 from tests.benches.figures import PREFIX, median, memory, metric, processor, starts, timed
 from tests.benches.looking_back import looking_back
+from tests.benches.page import page
 from tests.benches.routing import routing
 from tests.benches.subjects import SIGNALS, TRIGGERS, as_alerting_rules, daemon, many_triggers, one_trigger, system_a
 
@@ -49,6 +50,7 @@ def main() -> int:
         console.print(_speed(tools[0], folder))
         console.print(detection())
         console.print(routing(folder / "routing"))
+        console.print(page(tools[0], folder / "page"))
         console.print(looking_back(tools[0], folder / "looking-back"))
     finally:
         shutil.rmtree(folder)
