@@ -18,7 +18,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
-.PHONY: help demo test lint format crash oracle bench container package tools clean
+.PHONY: help demo test lint format crash oracle bench container package tools test-tools clean
 .DEFAULT_GOAL := help
 
 help:  ## List the commands
@@ -27,7 +27,7 @@ help:  ## List the commands
 demo: .venv/installed tools  ## Watch a rollout fail and be taken back, on real servers; STORY=bypass: one that somebody raised by a script
 	@$(BIN)/python -m deploy.demo.run $(STORY)
 
-test: .venv/installed-for-test tools lint  ## Lint, then every test, on every Prometheus found
+test: .venv/installed-for-test tools test-tools lint  ## Lint, then every test, on every Prometheus found
 	$(BIN)/python -m pytest $(MEASURED) --numprocesses=2 --dist=worksteal --cov --cov-report=
 	$(BIN)/python -m coverage report --fail-under=90 --include='$(COVERED)'
 	$(BIN)/python -m pytest $(MEASURED:%=--ignore=%) --numprocesses=4 --dist=worksteal  # they mostly wait: four share two cores well
@@ -60,6 +60,9 @@ package: .venv/installed-for-test  ## Build wheel and source archive into dist/,
 
 tools:  ## Get prometheus and alertmanager, unless they are here
 	@deploy/install-tools.sh $(TOOLS)
+
+test-tools:
+	@deploy/install-test-tools.sh $(TOOLS)
 
 clean:  ## Remove what the other commands laid here
 	rm -rf .venv $(TOOLS) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

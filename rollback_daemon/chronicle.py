@@ -38,6 +38,11 @@ class Chronicle:
         self._name, self._journal, self._clock, self._witness = name, journal, clock, witness
         self.say = structlog.get_logger().bind(rollout=name)
 
+    @property
+    def writable(self) -> bool:
+        """Whether the last write to the journal succeeded."""
+        return self._journal.writable
+
     def replay(self) -> State:
         """Where the rollout stands and what was said about it, as far as the journal can be read."""
         found = State()

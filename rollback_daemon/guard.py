@@ -27,6 +27,7 @@ from rollback_daemon.flags import settling
 from rollback_daemon.flags.notice import FileNotice
 from rollback_daemon.flags.store import FlagStore
 from rollback_daemon.flags.stores import open_store
+from rollback_daemon.following.asking import Following
 from rollback_daemon.hooks.courier import Backlog
 from rollback_daemon.hooks.outbox import Outbox
 from rollback_daemon.incident_notes import IncidentNotes
@@ -245,7 +246,7 @@ class Guard:
         """The clients of a configuration; the Alertmanagers' stay, with what they were told, where their settings do."""
         settings = loaded.configuration
         prometheus = Prometheus(settings.prometheus.url, settings.prometheus.session(), settings.prometheus.timeout, self.metrics.query)
-        sources = Sources(prometheus, Probes(settings.prometheus.timeout))
+        sources = Sources(prometheus, Probes(settings.prometheus.timeout), Following())
         if self._alertmanagers is not None and self._loaded is not None:
             if self._loaded.configuration.alerting == settings.alerting:
                 return sources, self._alertmanagers

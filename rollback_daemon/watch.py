@@ -18,8 +18,10 @@ from rollback_daemon.clock import Clock
 from rollback_daemon.errands import Errands
 from rollback_daemon.errors import IllegalTransition, OperationRefused
 from rollback_daemon.flags.store import Flags, FlagStore
+from rollback_daemon.intake.arrivals import Arrivals
 from rollback_daemon.journal.journal import Journal
 from rollback_daemon.judge import baselines, consent, figures, machine, promotion, recovery, requests
+from rollback_daemon.judge.attempts import Attempt
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.position import Open
 from rollback_daemon.judge.refusal import Refusal
@@ -66,6 +68,7 @@ class Watch:
         self._under_way = UnderWay(self, clock, patience)
         self._errands = Errands(self)
         self._verifying = Verifying(self, clock)
+        self._arrivals = Arrivals(self, clock)
 
     @property
     def state(self) -> State:
@@ -91,6 +94,11 @@ class Watch:
         """Where the flags are, for people."""
         return self.store.describe()
 
+    @property
+    def can_record(self) -> bool:
+        """Whether the journal could be written last."""
+        return self._chronicle.writable
+
     def questions(self, now: datetime) -> Iterator[str]:
         """Everything that the evaluation at `now` needs to be asked, repeats included."""
         yield from self.rollout.questions()
@@ -112,6 +120,7 @@ class Watch:
             triggers = {name: one for name, one in self._state.triggers.items() if name in known}
             self._state = replace(self._state, triggers=triggers, prospects={})
             self._judgement = None
+            self._arrivals.heed()
 
     def evaluate(self, observations: Observations, now: datetime) -> str:
         """Judge once, with the answers of the cycle at `now`; returns the outcome in a line."""
@@ -124,10 +133,11 @@ class Watch:
             elif not half:
                 self._outlook.believed(self.ladder, flags)
             self._take(machine.step(self.rollout, self._state, sight, now), now)
-            self._observations = (now, {**figures.as_observations(self.rollout, self._state.dossier, now), **observations})
+            self._observations = (now, {**figures.as_observations(self.rollout, self._state.dossier, self._state.position, now), **observations})
             if not half:
                 self._climb_by_itself(now)
             self._errands.look(now)
+            self._arrivals.look(now)
         return f"{self._state.position.phase} at {self._state.position.stage}" if self._state.position else f"waiting: {flags}"
 
     def glance(self) -> bool:
@@ -165,6 +175,12 @@ class Watch:
         """Put on record that somebody asked for something and was turned away before it came to the rollout."""
         with self.lock:
             self.happen(Happened(Event.REFUSED, {"request": name, "by": by, "reason": reason, "why": [why], **({"via": via} if via else {})}))
+
+    def tried(self, name: str, attempt: Attempt | None) -> None:
+        """How evidence that comes by itself did; None where it comes so no more."""
+        with self.lock:
+            others = {one: known for one, known in self._state.attempts.items() if one != name}
+            self._state = replace(self._state, attempts={**others, name: attempt} if attempt else others)
 
     def promote(self, by: str, reason: str, fresh: Observations | None = None, via: str = "") -> str:
         """Start a promotion to the next stage, judged on a `fresh` look as well where there is one. Raises OperationRefused."""
@@ -206,13 +222,16 @@ class Watch:
         self._under_way.drain()
         self._errands.drain()
         self._verifying.drain()
+        self._arrivals.drain()
 
     def close(self, patience: float) -> None:
         """Wait until the transition under way has finished the step it is in, for at most `patience` seconds; the next start goes on with it."""
         self._errands.drain()
+        self._arrivals.drain()
         self._verifying.close(min(patience, _SHORT))
         self._under_way.close(patience)
         self._errands.close(patience)
+        self._arrivals.close(min(patience, _SHORT))
 
     def tell_rules(self) -> None:
         """Put on record which rules hold from now on, unless they are those that held before."""
@@ -232,6 +251,8 @@ class Watch:
             self._check_again(at)
             self._errands.heed()
             self._verifying.look()
+            if happened.event is Event.EVIDENCE:
+                self._arrivals.taken(happened.body["evidence"])
 
     def begin(self, happened: Happened, *, must: bool = False, now: datetime | None = None) -> None:
         """One event, and the transition that it intends, if it does. Raises as `happen` does."""

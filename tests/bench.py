@@ -27,6 +27,7 @@ from rollback_daemon.signals.observation import Value
 from rollback_daemon.signals.questions import distinct
 from tests.benches.detection import detection
 from tests.benches.figures import PREFIX, median, memory, metric, processor, starts, timed
+from tests.benches.following import following
 from tests.benches.looking_back import looking_back
 from tests.benches.page import page
 from tests.benches.routing import routing
@@ -50,6 +51,7 @@ def main() -> int:
         console.print(_speed(tools[0], folder))
         console.print(detection())
         console.print(routing(folder / "routing"))
+        console.print(following(folder / "following"))
         console.print(page(tools[0], folder / "page"))
         console.print(looking_back(tools[0], folder / "looking-back"))
     finally:

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""A hook that opens a ticket for each gate that fails, at GitHub, GitLab or whatever speaks like them. Python's standard library only.
+"""A hook that opens a ticket for each gate, and each check of evidence, that fails, at GitHub, GitLab or whatever speaks like them. Python's standard
+library only.
 
     hooks:
-      - {hook: Ticket, on: [gate_failed], command: [/etc/rollbackd/hooks/ticket.py]}
+      - {hook: Ticket, on: [gate_failed, check_failed], command: [/etc/rollbackd/hooks/ticket.py]}
 
 Settings, from the environment of the daemon:
 
@@ -13,7 +14,7 @@ Settings, from the environment of the daemon:
     TICKET_STYLE       github (default) or gitlab
     TICKET_DRY_RUN     anything: print the ticket, and ask nobody
 
-The same event never opens a second ticket, and a gate that fails again opens none as long as the one before is open: both are written into the text,
+The same event never opens a second ticket, and what fails again opens none as long as the one before is open: both are written into the text,
 where people do not see them, and looked for among the newest hundred tickets with the label.
 """
 
@@ -68,7 +69,8 @@ def as_ticket(event: dict[str, Any], label: str, style: str) -> dict[str, Any]:
         f"<!-- {event['id']} -->",
         f"<!-- {subject(event)} -->",
     ]
-    title = f"{event['rollout']}: gate {facts.get('gate', '?')} fails at {event['stage']}" if event["event"] == "gate_failed" else event["sentence"]
+    what = {"gate_failed": f"gate {facts.get('gate', '?')}", "check_failed": f"check {facts.get('check', '?')}"}.get(event["event"])
+    title = f"{event['rollout']}: {what} fails at {event['stage']}" if what else event["sentence"]
     text = "\n".join(lines)
     if style == "gitlab":
         return {"title": title[:250], "description": text, "labels": label}
@@ -78,17 +80,20 @@ def as_ticket(event: dict[str, Any], label: str, style: str) -> dict[str, Any]:
 def shown(event: dict[str, Any], facts: dict[str, Any]) -> list[tuple[str, Any]]:
     """What a person wants to see first; nothing that is empty."""
     found = [("at", event["at"]), ("owner", event.get("owner")), ("value", facts.get("value")), ("limit", facts.get("limit"))]
+    if event["event"] == "check_failed":
+        found += [(name, facts.get(name)) for name in ("label", "evidence", "file", "sha256")]
     found += [("runbook", event.get("runbook_url")), ("explanation", event.get("url"))]
     return [(name, value) for name, value in found if value not in {None, ""}]
 
 
 def subject(event: dict[str, Any]) -> str:
     """What the ticket is about, whenever it happens."""
-    return "/".join(["rollbackd", event["rollout"], event["event"], str(event.get("facts", {}).get("gate", ""))])
+    facts = event.get("facts", {})
+    return "/".join(["rollbackd", event["rollout"], event["event"], str(facts.get("gate") or facts.get("check") or "")])
 
 
 def find(url: str, ticket: dict[str, Any], event: dict[str, Any]) -> str:
-    """The ticket that there is for this event, or is still open for the same gate; "" where there is none."""
+    """The ticket that there is for this event, or is still open for the same subject; "" where there is none."""
     label = ticket["labels"] if isinstance(ticket["labels"], str) else ",".join(ticket["labels"])
     query = urllib.parse.urlencode({"labels": label, "state": "all", "per_page": 100})
     for one in ask("GET", f"{url}?{query}"):

@@ -78,11 +78,20 @@ class Excluded:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedCheck:
+    """One check that the file itself says has failed, by its name, and the sentence that says what it came to."""
+
+    check: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What a file says.
 
     `figures` by name, in the units that the kind's `figures` say; one that cannot be told is not there, and never 0. `facts` are JSON, for people.
     `made_at` is None where the file does not say when. `notes` are sentences for whoever reads the result. `digest` identifies the file's bytes.
+    `failed`: of a file that has checks, those that failed, each of which somebody is to look after.
     """
 
     figures: Mapping[str, float]
@@ -91,6 +100,7 @@ class Result:
     facts: Mapping[str, Any] = field(default_factory=dict)
     excluded: tuple[Excluded, ...] = ()
     notes: tuple[str, ...] = ()
+    failed: tuple[FailedCheck, ...] = ()
 
 
 def known(**figures: float | None) -> dict[str, float]:
@@ -121,6 +131,7 @@ class Kind:
 
     `settings`: what the rules may say of it beside its name. `read`: raises ConfigurationError with every mistake in the file, each with its place
     and what would be right. `form`: the format of the file where it is ours to say, for a JSON Schema; None where others have defined it.
+    `checks`: whether such a file has checks that can fail.
     """
 
     summary: str
@@ -128,3 +139,4 @@ class Kind:
     read: Callable[[Source, Any], Result]
     settings: type[BaseModel] = NoSettings
     form: type[BaseModel] | None = None
+    checks: bool = False

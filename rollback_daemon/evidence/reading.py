@@ -102,10 +102,10 @@ def strict_json(text: str) -> Any:
     if text.count("{") > _MOST_OBJECTS:
         raise ValueError(f"has more than {_MOST_OBJECTS} objects; split it")
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_int=_int)
+        value = (_CAREFUL if _LONG_NUMBER.search(text) else _QUICK).decode(text)
     except RecursionError:
         raise ValueError(f"is nested deeper than {DEEPEST} levels; no result needs that") from None
-    if _deeper(value):
+    if text.count("{") + text.count("[") > DEEPEST and _deeper(value):
         raise ValueError(f"is nested deeper than {DEEPEST} levels; no result needs that")
     return value
 
@@ -119,6 +119,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         _twice(pairs)
     return made
+
+
+_LONG_NUMBER = re.compile(rf"[0-9]{{{_LONGEST_INT + 1}}}")
+_QUICK = json.JSONDecoder(object_pairs_hook=_object)  # made once: a line of a log is read in less time than a decoder is made in
+_CAREFUL = json.JSONDecoder(object_pairs_hook=_object, parse_int=_int)
 
 
 def _twice(pairs: list[tuple[str, Any]]) -> NoReturn:

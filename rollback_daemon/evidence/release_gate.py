@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rollback_daemon.evidence.kind import NOT_YET, Figure, Kind, NoSettings, Result, Source, known
+from rollback_daemon.evidence.kind import NOT_YET, FailedCheck, Figure, Kind, NoSettings, Result, Source, known
 from rollback_daemon.evidence.reading import Instant, Written, bounded, formed, json_of
 
 FIGURES = {
@@ -17,11 +17,12 @@ FIGURES = {
     "checks_failed": Figure("count", "checks that failed"),
     "checks_unknown": Figure("count", "checks that could not be told"),
     "first_runs": Figure("count", "runs that counted"),
+    "latency_limit": Figure("ms", "the limit of the p95 latency that the gate was given"),
 }
 
 
 class _Check(Written):
-    check: str
+    check: str = Field(min_length=1, max_length=100)
     outcome: Literal["pass", "fail", "unknown", "not asked"]
     sentence: str
 
@@ -31,13 +32,18 @@ class _Counted(Written):
     first_began: Instant | None
 
 
+class _Asked(Written):
+    latency_p95_sla_ms: float = Field(ge=0)
+
+
 class _Gate(Written):
     format: Literal["rollbackd release gate 1"]
     label: str
     stage: int
     decision: Literal["go", "no-go", "cannot tell"]
     overall_go: bool
-    checks: list[_Check] = Field(min_length=1)
+    checks: list[_Check] = Field(min_length=1, max_length=50)
+    asked: _Asked
     counted: _Counted
 
 
@@ -54,15 +60,22 @@ def read(source: Source, _settings: NoSettings) -> Result:
     made_at: datetime | None = gate.counted.first_began
     if made_at and source.in_future(made_at):
         source.refuse(f"{made_at.isoformat()} {NOT_YET}", "counted.first_began")
+    source.reject_if(
+        source.problem(f'"{one.check}" stands here twice; gate again', f"checks[{index}].check")
+        for index, one in enumerate(gate.checks)
+        if one.check in {other.check for other in gate.checks[:index]}
+    )
     figures = known(
         overall_go=gate.overall_go,
         stage=gate.stage,
         checks_failed=len(failed),
         checks_unknown=len(unknown),
         first_runs=gate.counted.first_runs,
+        latency_limit=gate.asked.latency_p95_sla_ms,
     )
-    facts = {"label": gate.label, "decision": gate.decision, "not_passed": [f"{one.check}: {one.sentence}" for one in [*failed, *unknown]]}
-    return Result(figures, source.digest, made_at, facts)
+    facts = {"label": gate.label, "decision": gate.decision}
+    notes = tuple(f"{one.check} {'failed' if one.outcome == 'fail' else 'cannot be told'}: {one.sentence}" for one in [*failed, *unknown])
+    return Result(figures, source.digest, made_at, facts, notes=notes, failed=tuple(FailedCheck(one.check, one.sentence) for one in failed))
 
 
-KIND = Kind("the JSON of `rollbackd gate`", FIGURES, read)
+KIND = Kind("the JSON of `rollbackd gate`", FIGURES, read, checks=True)

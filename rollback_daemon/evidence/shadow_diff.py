@@ -65,7 +65,7 @@ def read(source: Source, _settings: NoSettings) -> Result:
     )
     named = [f"{one.get('case')} as {one.get('role')}" if one.get("role") else str(one.get("case")) for one in diff.regressed_critical]
     facts = {"decision": diff.decision, "engines": [diff.files.v2.engine, diff.files.v3.engine], "regressed_critical": named}
-    return Result(figures, source.digest, made_at, facts)
+    return Result(figures, source.digest, made_at, facts, notes=tuple(f"critical case {one} regressed" for one in named))
 
 
 KIND = Kind("the JSON of `rollbackd shadow-diff`", FIGURES, read)

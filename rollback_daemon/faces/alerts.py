@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from rollback_daemon.durations import format_duration, format_number
 from rollback_daemon.faces.aftercare_alerts import AFTERCARE_ALERTS
+from rollback_daemon.faces.evidence_alerts import EVIDENCE_ALERTS
 from rollback_daemon.faces.rollout_alert import Finding, RolloutAlert
 from rollback_daemon.flags.store import FlagValue
 from rollback_daemon.judge import budgets, relief
@@ -281,6 +282,7 @@ ROLLOUT_ALERTS: dict[str, RolloutAlert] = {
     "RolloutRehearsalFailed": RolloutAlert("critical", "a rehearsed rollback did not pass, and the way up is closed", _rehearsal_failed),
     "RolloutDegraded": RolloutAlert("warning", "a trigger set flags to a lesser service, and nobody has restored them", _degraded),
     "RolloutHeld": RolloutAlert("warning", "somebody or something stopped the way up, or the flags cannot be read", _held),
+    **EVIDENCE_ALERTS,
     **AFTERCARE_ALERTS,
     "RolloutReady": RolloutAlert("info", "soaked, and every gate passes: people may promote it, or owe it something", _ready),
 }

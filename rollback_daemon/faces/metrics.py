@@ -10,10 +10,11 @@ from itertools import product
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from rollback_daemon import __version__
+from rollback_daemon.faces import metrics_evidence
 from rollback_daemon.hooks import outbox as hooks
 from rollback_daemon.judge import budgets, follow_ups, readiness
 from rollback_daemon.judge.drift import Drift
@@ -184,9 +185,12 @@ class RolloutCollector(Collector):
 Samples = Callable[[Watch], Iterator[tuple[list[str], float]]]
 
 
-def _families() -> list[tuple[GaugeMetricFamily, Samples]]:
+def _families() -> list[tuple[GaugeMetricFamily | CounterMetricFamily, Samples]]:
     def gauge(name: str, help_: str, labels: Sequence[str], samples: Samples) -> tuple[GaugeMetricFamily, Samples]:
         return GaugeMetricFamily(PREFIX + name, help_, labels=["rollout", *labels]), samples
+
+    def counter(name: str, help_: str, labels: Sequence[str], samples: Samples) -> tuple[CounterMetricFamily, Samples]:
+        return CounterMetricFamily(PREFIX + name, help_, labels=["rollout", *labels]), samples
 
     return [
         gauge("rollout_exposure_ratio", "Share of traffic exposed at the stage on record.", [], _exposure),
@@ -219,6 +223,8 @@ def _families() -> list[tuple[GaugeMetricFamily, Samples]]:
         gauge("escalation_level", "Level that a firing trigger has reached: 0 none, 1 the first.", ["alert"], _escalation_levels),
         gauge("scheduled_rollback_timestamp_seconds", "When the next announced rollback is to be; 0 where none is announced.", [], _announced),
         gauge("blind", "1 when an armed trigger has been unable to see for max_gap.", [], lambda watch: iter([([], float(watch.state.blind))])),
+        *(gauge(*family) for family in metrics_evidence.FAMILIES),
+        *(counter(*family) for family in metrics_evidence.COUNTERS),
     ]
 
 

@@ -9,8 +9,8 @@ from textwrap import shorten
 from typing import Any
 
 from rollback_daemon.durations import format_coarse, format_duration, format_number
+from rollback_daemon.faces import views_evidence
 from rollback_daemon.faces.views_aftercare import after_completion, after_rollback, aftercare, trouble
-from rollback_daemon.faces.views_evidence import evidence
 from rollback_daemon.journal.journal import Record
 from rollback_daemon.judge import budgets, postmortem, readiness, required_config
 from rollback_daemon.judge.act import sentence
@@ -22,7 +22,7 @@ from rollback_daemon.judge.required_config import Setting
 from rollback_daemon.judge.state import GateJudgement, TriggerJudgement
 from rollback_daemon.judge.transitions import Event, Phase
 from rollback_daemon.judge.trigger import Active, TriggerPhase
-from rollback_daemon.rules.measures import Condition
+from rollback_daemon.rules.measures import Condition, OnNoData
 from rollback_daemon.rules.model import ActionKind, Stage
 from rollback_daemon.rules.reading import Health, Reading, Verdict
 from rollback_daemon.signals.observation import Labels, NoData, Value, show_labels
@@ -85,7 +85,7 @@ def explanation(watch: Watch) -> dict[str, Any]:
         "transition": under_way(position),
         "triggers": [trigger_view(one, judgement.at) for one in judgement.triggers] if judgement else [],
         "gates": [_gate(one) for one in judgement.gates] if judgement else [],
-        "evidence": evidence(watch),
+        "evidence": views_evidence.evidence(watch),
         "proposal": put_to_the_vote(state.dossier.proposal),
         "baselines": {name: [{"labels": dict(labels), "value": value} for labels, value in one.items()] for name, one in state.dossier.bases.items()},
         **aftercare(watch),
@@ -153,6 +153,7 @@ def _trouble(watch: Watch) -> Iterator[str]:
     if position and position.broken_glass:
         yield f"BREAK-GLASS: {shorten(position.broken_glass, _SHORT, placeholder='…')}"
     yield from trouble(watch)
+    yield from views_evidence.trouble(watch)
 
 
 def _budgets_used(watch: Watch) -> Iterator[str]:
@@ -197,7 +198,7 @@ def _required(stage: Stage) -> Iterator[str]:
     """What a stage asks for before it is climbed to, in words."""
     requires = stage.requires
     yield from (f"checkpoint {name}" for name in requires.checkpoints)
-    yield from (f"evidence {one.name}" for one in requires.evidence)
+    yield from (f"evidence {one.name}" + (f" with {one.how_good}" if one.good else "") for one in requires.evidence)
     if requires.rehearsal is not None:
         yield f"a rehearsal within {format_duration(requires.rehearsal)}"
     yield from (f"config {key} {required_config.shown(value)}" for key, value in requires.config.items())
@@ -346,7 +347,9 @@ def _beside(reading: Reading | None) -> str:
 def _changes(one: TriggerJudgement, now: datetime) -> Iterator[str]:
     """What would change this trigger."""
     trigger, subject = one.trigger, f"{one.trigger.test.subject} {one.trigger.test.limit}".strip()
-    if one.state.health is not Health.OK:
+    if one.state.health is Health.NO_DATA and one.assessment.no_data is OnNoData.IGNORE:
+        yield f"no data, which counts as clear ({one.state.why or 'no data'})"
+    elif one.state.health is not Health.OK:
         yield f"cannot tell ({one.state.why or 'no data'}); phases stay as they are until it can"
     acted = sorted({active.acted_in.split("@")[0] for active in one.state.active if active.acted_in})
     if acted and trigger.action.kind is not ActionKind.ALERT:

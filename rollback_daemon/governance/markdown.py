@@ -9,6 +9,7 @@ from typing import Any
 from rollback_daemon.governance import markdown_moves as moves
 from rollback_daemon.governance import markdown_said as said
 from rollback_daemon.governance.entries import Entry
+from rollback_daemon.governance.markdown_evidence import evidence
 from rollback_daemon.governance.tables import code, section, table, text, texts
 
 _OTHERS = ("checkpoints", "evidence", "rehearsals", "handoffs", "follow_ups", "decisions", "refused", "holds", "drift", "rules")
@@ -22,7 +23,7 @@ def markdown(report: Mapping[str, Any]) -> str:
         *moves.climbs(report),
         *said.votes(report),
         *said.checkpoints(report),
-        *said.evidence(report),
+        *evidence(report),
         *said.conditions(report),
         *moves.rehearsals(report),
         *moves.descents(report),

@@ -1,7 +1,7 @@
 """What people and checks have put on record, as sections of the Markdown report.
 
-Lives here: votes, conditions, checkpoints, evidence, holds, handoffs, refusals, follow-ups. Must not live here: transitions (`markdown_moves`), the
-document (`markdown`), syntax (`tables`).
+Lives here: votes, conditions, checkpoints, holds, handoffs, refusals, follow-ups. Must not live here: transitions (`markdown_moves`), evidence
+(`markdown_evidence`), the document (`markdown`), syntax (`tables`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -84,15 +84,6 @@ def checkpoints(report: Mapping[str, Any]) -> list[str]:
 
 def _loud(decision: str) -> str:
     return decision if decision == "GO" else f"**{text(decision)}**"
-
-
-def evidence(report: Mapping[str, Any]) -> list[str]:
-    """Every result that was handed in."""
-    rows = (
-        [*_found(one), *(text(one[name]) for name in ("evidence", "stage", "by", "why", "file")), code(one["sha256"]), text(one["bytes"])]
-        for one in report["evidence"]
-    )
-    return section("Evidence", table(["Record", "When", "Evidence", "Made at", "By", "Why", "File", "SHA-256", "Bytes"], rows))
 
 
 def refused(report: Mapping[str, Any]) -> list[str]:

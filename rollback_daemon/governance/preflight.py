@@ -1,7 +1,7 @@
 """Before day one: whether everything that a rollout rests on is there. Nothing is changed, and nothing that guards is kept waiting.
 
 Lives here: what is asked, all at the same time, and the order of the findings. Must not live here: what an answer means (`sight_checks`,
-`file_checks`, `program_checks`).
+`file_checks`, `program_checks`, `evidence_checks`).
 """
 
 import contextlib
@@ -17,9 +17,10 @@ from urllib.parse import urlsplit, urlunsplit
 from rollback_daemon.config import Configuration
 from rollback_daemon.flags.store import FlagStore
 from rollback_daemon.flags.stores import open_store
-from rollback_daemon.governance import file_checks, program_checks, sight_checks
+from rollback_daemon.governance import evidence_checks, file_checks, program_checks, sight_checks
 from rollback_daemon.governance.finding import Finding, overall
 from rollback_daemon.http_client import HTTPClient
+from rollback_daemon.judge.dossier import Dossier
 from rollback_daemon.judge.position import Position
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.signals.fetch import NoPage, fetch
@@ -45,11 +46,18 @@ class Askers:
 
 
 def preflight(
-    rollout: Rollout, position: Position | None, configuration: Configuration, journal: Path | None, now: datetime, within: timedelta = WITHIN
+    rollout: Rollout,
+    position: Position | None,
+    configuration: Configuration,
+    journal: Path | None,
+    now: datetime,
+    within: timedelta = WITHIN,
+    dossier: Dossier | None = None,
 ) -> dict[str, Any]:
     """Every check as JSON values: `rollout`, `at`, `outcome` (pass, fail, unknown) and `checks`, each with `check`, `outcome`, `evidence`.
 
-    `journal` is the journal's file, None where it is in no file of this machine. Takes little more than `within`, whatever is away.
+    `journal` is the journal's file, None where it is in no file of this machine; `dossier` is what is on record of evidence. Takes little more than
+    `within`, whatever is away.
     """
     settings = configuration.prometheus
     with contextlib.ExitStack() as open_until_the_end:
@@ -65,7 +73,7 @@ def preflight(
             alertmanagers=lambda: ask_alertmanagers(configuration.alerting.alertmanagers, within),
         )
         store = open_store(rollout.flags.store, Path(rollout.flags.path), rollout.flags.backups)
-        found = findings(rollout, position, store, askers, prometheus=settings.url, journal=journal, now=now)
+        found = findings(rollout, position, store, askers, dossier, prometheus=settings.url, journal=journal, now=now)
     return {
         "rollout": rollout.name,
         "at": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -79,6 +87,7 @@ def findings(
     position: Position | None,
     store: FlagStore,
     askers: Askers,
+    dossier: Dossier | None = None,
     *,
     prometheus: str,
     journal: Path | None,
@@ -101,6 +110,7 @@ def findings(
         file_checks.folder(flags),
         file_checks.own_backup(flags, now),
         *program_checks.findings(rollout),
+        *evidence_checks.evidence(rollout, position, dossier or Dossier(), now),
         *(file_checks.backups(one, now) for one in wanted.backups),
         *sight_checks.alert_rules(wanted.alert_rules, rules.result() if rules else ()),
         *sight_checks.alertmanagers(alertmanagers.result()),

@@ -1,4 +1,4 @@
-"""Whether the programs, secret files and logs that a rule file names are there, for whoever looks on this machine.
+"""Whether the programs, secret files, logs and folders that a rule file names are there, for whoever looks on this machine.
 
 Lives here: looking, without running or changing anything. Must not live here: flag files, disks and backups (`file_checks`), running a program.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from rollback_daemon.governance.finding import Finding
 from rollback_daemon.judge.reasons import Outcome
 from rollback_daemon.rules.aftercare import LogScan
-from rollback_daemon.rules.duties import Command
+from rollback_daemon.rules.duties import Command, Followed, Inbox, Scheduled
 from rollback_daemon.rules.model import Rollout
 
 Trail = tuple[str | int, ...]
@@ -28,11 +28,15 @@ def missing(rollout: Rollout) -> Iterator[tuple[Trail, str]]:
                 yield from _log((*trail, "log"), Path(thing.path))
             case Path():
                 yield from _secret(trail, thing)
+            case Followed():
+                yield from _log((*trail, "follow"), Path(thing.path))
+            case Inbox():
+                yield from _inbox((*trail, "folder"), Path(thing.folder))
 
 
 def findings(rollout: Rollout) -> Iterator[Finding]:
     """One check for all of them; none where the rule file names nothing."""
-    if not any(isinstance(thing, (Command, LogScan, Path)) for _, thing in _named(rollout)):
+    if not any(isinstance(thing, (Command, LogScan, Path, Inbox, Followed)) for _, thing in _named(rollout)):
         return
     wrong = list(dict.fromkeys(text for _, text in missing(rollout)))
     evidence = "; ".join(wrong) or "all that the rule file names are there"
@@ -48,6 +52,7 @@ def _named(rollout: Rollout) -> _Named:
     for index, hook in enumerate(care.hooks):
         yield ("hooks", index), hook.command
         yield ("hooks", index, "secret_file"), Path(hook.secret_file) if hook.secret_file else None
+    yield from ((("evidence", one.name, "from"), one.comes.command if isinstance(one.comes, Scheduled) else one.comes) for one in rollout.evidence)
     checks = care.follow_ups.checks if care.follow_ups else ()
     yield from ((("follow_up", "checks", index), step) for index, step in enumerate(checks))
 
@@ -69,3 +74,8 @@ def _log(trail: Trail, file: Path) -> Iterator[tuple[Trail, str]]:
         yield trail, f'the folder of the log "{file}" is not there, or cannot be read on this machine'
     elif file.exists() and not (file.is_file() and os.access(file, os.R_OK)):
         yield trail, f'the log "{file}" cannot be read on this machine'
+
+
+def _inbox(trail: Trail, folder: Path) -> Iterator[tuple[Trail, str]]:
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
+        yield trail, f'the folder "{folder}", which evidence is laid into, is not there, or cannot be read on this machine'

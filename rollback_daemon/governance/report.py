@@ -19,6 +19,7 @@ KINDS = tuple(event for event in Event if event not in _SEEN)
 """The kinds of records that a report is made from; the others are what was seen, and there are many of them."""
 
 _PRESENT = ("rollout", "owner", "mode", "stage", "phase", "exposure", "since", "why", "next", "degraded", "drift", "broken_glass", "proposal")
+_READ = ("kind", "made_at", "figures", "excluded", "notes")
 _RUNG = ("stage", "exposure", "soak", "requires", "promote")
 
 
@@ -55,6 +56,7 @@ def report(records: Iterable[Record], explained: Mapping[str, Any], scorecard: M
         "votes": ballots.proposals,
         "checkpoints": said.checkpoints,
         "evidence": said.evidence,
+        "evidence_now": list(explained["evidence"]),
         "rehearsals": moves.rehearsals.held,
         "handoffs": said.handoffs,
         "follow_ups": said.follow_ups,
@@ -100,7 +102,7 @@ class _Said:
 
     def result(self, record: Record, body: Mapping[str, Any]) -> None:
         facts = {name: body[name] for name in ("evidence", "by", "why", "stage", "file", "sha256", "bytes")}
-        self.evidence.append(entry(record, **facts, **{name: body[name] for name in ("kind", "made_at", "figures") if name in body}))
+        self.evidence.append(entry(record, **facts, **{name: body[name] for name in _READ if name in body}))
 
     def handoff(self, record: Record, body: Mapping[str, Any]) -> None:
         self.handoffs.append(entry(record, **{name: body[name] for name in ("by", "to", "why", "stage")}))

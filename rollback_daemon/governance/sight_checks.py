@@ -15,7 +15,7 @@ from rollback_daemon.rules.model import Rollout
 from rollback_daemon.signals.fetch import shown
 from rollback_daemon.signals.observation import Failed, Failure, NoData, Observation, Value
 from rollback_daemon.signals.prometheus import AlertingRule
-from rollback_daemon.signals.questions import is_endpoint
+from rollback_daemon.signals.questions import is_query
 
 ANSWERS = "vector(1)"
 """The query that every Prometheus that answers at all has an answer to."""
@@ -30,11 +30,11 @@ class _Query:
 
 
 def needed(rollout: Rollout) -> dict[str, _Query]:
-    """Every distinct query of the rollout, those for baselines included, in the order in which they first come. Endpoints are no queries."""
+    """Every distinct query of the rollout, those for baselines included, in the order in which they first come. Nothing else is one."""
     found: dict[str, _Query] = {}
     for asker, questions, may_be_empty in _askers(rollout):
         for question in questions:
-            if is_endpoint(question):
+            if not is_query(question):
                 continue
             known = found.get(question, _Query((), may_be_empty=True))
             askers = tuple(dict.fromkeys([*known.askers, asker]))

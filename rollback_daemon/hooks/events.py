@@ -4,8 +4,8 @@ Lives here: which record is which event, and what is said of it. Must not live h
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -27,7 +27,8 @@ _LONGEST, _MOST = 1024, 50  # characters of a text, and elements of a list, in w
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One event. `seq` is that of its record, 0 where it could not be read from the journal; `identity` is the same either way.
+    """One event. `seq` is that of its record, 0 where it could not be read from the journal; `identity` is the same either way, and no other event
+    of the same name has it.
 
     `stage` is the one that the rollout was at then, `why` are sentences, `facts` what is on record without the values of flags that were set.
     """
@@ -50,7 +51,7 @@ class Notice:
 def notices(record: Record, last: Last) -> tuple[Notice, ...]:
     """What hooks can be told of this record; nothing of most."""
     names = _NAMES[Event(record.kind)](record.body, last) if record.kind in KINDS else ()
-    return tuple(_notice(name, record, last) for name in names)
+    return tuple(one for name in names for one in (_of_checks(name, record, last) if name == "check_failed" else (_notice(name, record, last),)))
 
 
 def payload(notice: Notice, rollout: Rollout, hook: Hook, external_url: str) -> dict[str, Any]:
@@ -75,6 +76,16 @@ def identity(kind: str, at: datetime, body: Mapping[str, Any]) -> str:
     """What a record is known by, in the journal or on its way there. Raises TypeError and ValueError for what could not be a record."""
     written = canonical({name: value for name, value in body.items() if name != "spilled"})
     return hashlib.sha256(f"{kind}|{stamp(at)}|{written}".encode()).hexdigest()
+
+
+def _of_checks(name: str, record: Record, last: Last) -> Iterator[Notice]:
+    """One for each check that failed. The same file is the same failure, however often it is handed in."""
+    body = record.body
+    kept = {key: body.get(key) for key in ("evidence", "kind", "file", "sha256", "made_at", "by", "stage", "figures")}
+    kept |= {"label": body.get("facts", {}).get("label", ""), "handed_in_as": body.get("why", "")}
+    for check, came_to in body["failed"].items():
+        known = hashlib.sha256(canonical({"evidence": body["evidence"], "sha256": body["sha256"], "check": check}).encode()).hexdigest()
+        yield replace(_notice(name, replace(record, body={**kept, "check": check, "came_to": came_to, "why": came_to}), last), identity=known)
 
 
 def _notice(name: str, record: Record, last: Last) -> Notice:
@@ -193,6 +204,10 @@ def _gate(body: Mapping[str, Any], _last: Last) -> tuple[str, ...]:
     return ("gate_passed" if body["passes"] else "gate_failed",)
 
 
+def _handed_in(body: Mapping[str, Any], _last: Last) -> tuple[str, ...]:
+    return ("check_failed",) if body.get("failed") else ()
+
+
 def _rehearsed(body: Mapping[str, Any], _last: Last) -> tuple[str, ...]:
     return () if body["passed"] else ("rehearsal_failed",)
 
@@ -211,6 +226,7 @@ _NAMES: dict[Event, Names] = {
     Event.UNVERIFIED: _always("unverified"),
     Event.FROZEN: _always("frozen"),
     Event.GATE: _gate,
+    Event.EVIDENCE: _handed_in,
     Event.DRIFT: _drift,
     Event.MISCONFIGURED: _misconfigured,
     Event.READY: _always("ready"),
@@ -236,6 +252,7 @@ _SAID = {
     "frozen": "is frozen: it was rolled back too often",
     "gate_failed": "fails the gate {gate}",
     "gate_passed": "passes the gate {gate} again",
+    "check_failed": "fails the check {check} of {evidence}",
     "drift": "has flags that are not those on record",
     "misconfigured": 'has not the configuration that "{stage}" requires',
     "ready": 'is ready at "{stage}"',

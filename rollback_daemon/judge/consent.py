@@ -16,13 +16,13 @@ from rollback_daemon.errors import OperationRefused
 from rollback_daemon.judge import readiness
 from rollback_daemon.judge.approvals import seen_evidence, standing_no_gos, why_void
 from rollback_daemon.judge.dossier import Dossier, Proposal
-from rollback_daemon.judge.figures import Reading, why_untold
+from rollback_daemon.judge.figures import Reading, counted_from, why_untold
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Code, Reason
 from rollback_daemon.judge.refusal import Person, Refusal, known
 from rollback_daemon.judge.state import Happened, Judgement, State
 from rollback_daemon.judge.transitions import Event
-from rollback_daemon.rules.duties import Declared
+from rollback_daemon.rules.duties import Declared, Followed
 from rollback_daemon.rules.model import Rollout
 
 
@@ -160,6 +160,10 @@ class File:
     size: int
 
 
+class Superseded(OperationRefused):
+    """What was handed in was made before what is on record: nothing is wrong with it, and it changes nothing."""
+
+
 def evidence(
     rollout: Rollout, state: State, person: Person, name: str, reason: str, file: File, reading: Reading | None = None, now: datetime | None = None
 ) -> Happened:
@@ -176,12 +180,14 @@ def evidence(
     body |= {"file": file.name, "sha256": file.sha256, "bytes": file.size}
     if declared is None:
         return Happened(Event.EVIDENCE, body)
+    if isinstance(declared.comes, Followed):
+        raise OperationRefused(f'evidence "{name}" of {rollout.name} is read from {declared.comes.path} as it grows; it is not handed in')
     if reading is None or now is None:
         raise OperationRefused(f'evidence "{name}" of {rollout.name} is read as {declared.kind}; hand in the file itself, not only its digest')
     _refuse_old(rollout, state, declared, reading, now)
     made_at = reading.made_at.isoformat() if reading.made_at else None
     body |= {"kind": declared.kind, "read_as": reading.read_as, "made_at": made_at, "figures": dict(reading.figures), **reading.told}
-    return Happened(Event.EVIDENCE, body)
+    return Happened(Event.EVIDENCE, {**body, "failed": dict(reading.failed)} if reading.failed else body)
 
 
 def _refuse_old(rollout: Rollout, state: State, declared: Declared, reading: Reading, now: datetime) -> None:
@@ -192,9 +198,13 @@ def _refuse_old(rollout: Rollout, state: State, declared: Declared, reading: Rea
         age, limit = format_coarse(now - made), format_duration(declared.max_age)
         raise OperationRefused(f'evidence "{declared.name}" was made {age} ago, and must be no older than {limit}; make a new one')
     standing = state.dossier.evidence.get(declared.name)
-    if standing is not None and made < standing.made and not why_untold(declared, standing, now, rollout.max_gap):
+    if (
+        standing is not None
+        and made < standing.made
+        and not why_untold(declared, standing, now, rollout.max_gap, counted_from(declared, state.position))
+    ):
         newer = f"the one on record was made at {standing.made:%Y-%m-%d %H:%M:%S} UTC, this one at {made:%Y-%m-%d %H:%M:%S} UTC"
-        raise OperationRefused(f'evidence "{declared.name}" of {rollout.name} is not taken: {newer}, and the newest counts')
+        raise Superseded(f'evidence "{declared.name}" of {rollout.name} is not taken: {newer}, and the newest counts')
 
 
 def handoff(rollout: Rollout, state: State, person: Person, to: str, reason: str) -> Happened:

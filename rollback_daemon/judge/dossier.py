@@ -64,7 +64,8 @@ class Checkpoint:
 class Evidence:
     """A result from outside Prometheus, identified by the digest of its text.
 
-    `made_at` is when it was made, None where the file does not say. Only what the rules declare has `figures`; `read_as` tells how they were read.
+    `made_at` is when it was made, None where the file does not say. Only what the rules declare has `figures`; `read_as` tells how they were read,
+    `excluded` what was left out of them by name, and `notes` what a person should know of them.
     """
 
     name: str
@@ -74,6 +75,8 @@ class Evidence:
     made_at: datetime | None = None
     read_as: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)
+    excluded: tuple[Mapping[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def made(self) -> datetime:
@@ -170,7 +173,9 @@ def _checkpoint(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Doss
 
 def _evidence(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossier:
     made_at = datetime.fromisoformat(body["made_at"]) if body.get("made_at") else None
-    made = Evidence(body["evidence"], body["by"], at, body["sha256"], made_at, body.get("read_as", ""), body.get("figures", {}))
+    excluded = tuple(one for one in body.get("excluded", ()) if isinstance(one, Mapping))
+    facts = (body.get("read_as", ""), body.get("figures", {}), excluded, tuple(body.get("notes", ())))
+    made = Evidence(body["evidence"], body["by"], at, body["sha256"], made_at, *facts)
     return replace(dossier, evidence={**dossier.evidence, made.name: made})
 
 

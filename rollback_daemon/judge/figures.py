@@ -14,6 +14,7 @@ from rollback_daemon.durations import format_coarse, format_duration
 from rollback_daemon.evidence import KINDS
 from rollback_daemon.evidence.kind import CLOCK_SKEW, Source
 from rollback_daemon.judge.dossier import Dossier, Evidence
+from rollback_daemon.judge.position import Position
 from rollback_daemon.rules.duties import Declared
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.signals.observation import NoData, Observation, Value
@@ -23,35 +24,56 @@ _ENTRIES, _LETTERS, _DEEP, _WHOLE = 20, 200, 3, 16_384  # of what is kept for pe
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a file says, as it goes on record. `read_as` is that of the declaration; `told` is for people: facts, exclusions, notes."""
+    """What a file says, as it goes on record. `read_as` is that of the declaration; `told` is for people: facts, exclusions, notes.
+
+    `failed`: the checks that the file says have failed, by name, with what each came to.
+    """
 
     read_as: str
     figures: Mapping[str, float]
     made_at: datetime | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(declared: Declared, data: bytes, file: str, now: datetime) -> Reading:
     """The file by its declared kind. Raises ConfigurationError with every mistake in it."""
     result = KINDS[declared.kind].read(Source(data, file, now), declared.settings)
-    excluded = [{"name": one.name, "reason": one.reason, "outcome": one.outcome} for one in result.excluded]
-    told = {"facts": _short(dict(result.facts)), "excluded": _short(excluded), "notes": _short(list(result.notes))}
+    excluded = [{"name": one.name, "reason": one.reason, "outcome": one.outcome} for one in result.excluded[:_ENTRIES]]
+    more = len(result.excluded) - len(excluded)
+    notes = [*([f"{more} more are left out by name"] if more else []), *result.notes]
+    told = {"facts": _short(dict(result.facts)), "excluded": _short(excluded), "notes": _short(notes)}
     if len(json.dumps(told)) > _WHOLE:
         told = {"facts": {}, "excluded": [], "notes": ["more was found than the record keeps; the file has it"]}
-    return Reading(declared.read_as, result.figures, result.made_at, told)
+    return Reading(declared.read_as, result.figures, result.made_at, told, {one.check: _short(one.sentence) for one in result.failed})
 
 
-def as_observations(rollout: Rollout, dossier: Dossier, now: datetime) -> dict[str, Observation]:
-    """Every figure that some signal is, as what the signal finds it under."""
+def counted_from(declared: Declared, position: Position | None) -> datetime | None:
+    """From when on what is handed in tells anything; None: from whenever it was. For evidence that tells of its stage that is when the stage began
+    (a promotion from its intent on, as its flags may change from then on; a rehearsal does not interrupt it), or when a person said go on.
+
+    Not when it was made is asked, but when it was handed in: what is known to be bad must not be let pass because a part of it was made earlier.
+    """
+    if position is None or not declared.per_stage:
+        return None
+    return min(position.armed, max(position.tenure, position.counted_from or position.tenure))
+
+
+def as_observations(rollout: Rollout, dossier: Dossier, position: Position | None, now: datetime) -> dict[str, Observation]:
+    """Every figure on record that some signal is, as what the signal finds it under; those of followed files are asked for.
+
+    `position`: where they are to tell something.
+    """
     found: dict[str, Observation] = {}
     for signal in rollout.signals:
-        if (declared := rollout.declared(signal.evidence)) is not None:
-            found[signal.figure_key] = _observation(declared, dossier.evidence.get(declared.name), signal.figure, now, rollout.max_gap)
+        if (declared := rollout.declared(signal.evidence)) is not None and not signal.followed:
+            made, since = dossier.evidence.get(declared.name), counted_from(declared, position)
+            found[signal.figure_key] = _observation(declared, made, since, signal.figure, now, rollout.max_gap)
     return found
 
 
-def why_untold(declared: Declared, made: Evidence, now: datetime, max_gap: timedelta) -> str:
-    """Why what is on record tells nothing any more, or not yet; empty where it does."""
+def why_untold(declared: Declared, made: Evidence, now: datetime, max_gap: timedelta, since: datetime | None = None) -> str:
+    """Why what is on record tells nothing any more, or not yet; empty where it does. `since`: `counted_from`."""
     if made.read_as != declared.read_as:
         return f'evidence "{made.name}" was read by other rules than those that hold now; hand it in again'
     if made.made > now + max(max_gap, CLOCK_SKEW):
@@ -59,13 +81,15 @@ def why_untold(declared: Declared, made: Evidence, now: datetime, max_gap: timed
     if now - made.made > declared.max_age:
         age, limit = format_coarse(now - made.made), format_duration(declared.max_age)
         return f'evidence "{made.name}" is {age} old, must be no older than {limit}'
+    if since is not None and made.at < since:
+        return f'evidence "{made.name}" was handed in before this stage began or was resumed, and tells of its own stage only'
     return ""
 
 
-def _observation(declared: Declared, made: Evidence | None, figure: str, now: datetime, max_gap: timedelta) -> Observation:
+def _observation(declared: Declared, made: Evidence | None, since: datetime | None, figure: str, now: datetime, max_gap: timedelta) -> Observation:
     if made is None:
         return NoData(f'evidence "{declared.name}" is not on record')
-    if why := why_untold(declared, made, now, max_gap):
+    if why := why_untold(declared, made, now, max_gap, since):
         return NoData(why)
     if figure not in made.figures:
         return NoData(f'evidence "{declared.name}" does not tell its {figure}')

@@ -60,7 +60,7 @@ def step(rollout: Rollout, state: State, sight: Sight, now: datetime) -> Step:
     state = _apply_all(state, adopted, now)
     position = not_ahead(state.position, now, rollout.max_gap) if state.position else None
     state = replace(state, position=position)
-    of_evidence = figures.as_observations(rollout, state.dossier, now)  # what is supposed in a simulation comes before it
+    of_evidence = figures.as_observations(rollout, state.dossier, position, now)  # what is supposed in a simulation comes before it
     sight = replace(sight, observations={**of_evidence, **sight.observations, **baselines.as_observations(rollout, state.dossier)})
     if position is None:
         return _waiting(rollout, state, sight, now)

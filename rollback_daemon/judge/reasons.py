@@ -39,6 +39,7 @@ class Code(StrEnum):
     CHECKPOINT_MISSING = "checkpoint_missing"
     CHECKPOINT_NO_GO = "checkpoint_no_go"
     EVIDENCE_MISSING = "evidence_missing"
+    EVIDENCE_NO_GO = "evidence_no_go"  # it is on record, and is not as good as a stage asks for
     REHEARSAL_MISSING = "rehearsal_missing"
     CONFIG = "config"  # a key has another value than a stage requires
     CONFIG_UNKNOWN = "config_unknown"  # it is missing, or cannot be read

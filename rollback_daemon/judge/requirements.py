@@ -6,9 +6,9 @@ Lives here: one check for each of these. Must not live here: what a vote is wort
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from rollback_daemon.durations import format_coarse, format_duration
+from rollback_daemon.durations import format_coarse, format_duration, format_number
 from rollback_daemon.judge import approvals, figures
-from rollback_daemon.judge.dossier import Dossier
+from rollback_daemon.judge.dossier import Dossier, Evidence
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.reasons import Check, Code
 from rollback_daemon.rules.duties import Fresh
@@ -19,6 +19,7 @@ CODES = frozenset(
         Code.CHECKPOINT_MISSING,
         Code.CHECKPOINT_NO_GO,
         Code.EVIDENCE_MISSING,
+        Code.EVIDENCE_NO_GO,
         Code.REHEARSAL_MISSING,
         Code.APPROVALS_MISSING,
         Code.APPROVALS_VOID,
@@ -75,11 +76,27 @@ def _evidence(rollout: Rollout, fresh: Fresh, dossier: Dossier, position: Positi
     declared = rollout.declared(fresh.name)
     if declared is not None and (why := figures.why_untold(declared, made, now, rollout.max_gap)):
         return Check(called, why, Code.EVIDENCE_MISSING, fresh.name)
-    age = now - (made.made if declared else made.at)
-    if (fresh.within is None and now - age < position.tenure) or (fresh.within is not None and age > fresh.within):
-        limit = "before this stage began" if fresh.within is None else f"must be no older than {format_duration(fresh.within)}"
+    age, of_stage = now - (made.made if declared else made.at), fresh.within is None or (declared is not None and declared.per_stage)
+    if of_stage and now - age < position.tenure:
+        return Check(called, f'evidence "{fresh.name}" is {format_coarse(age)} old, before this stage began', Code.EVIDENCE_MISSING, fresh.name)
+    if fresh.within is not None and age > fresh.within:
+        limit = f"must be no older than {format_duration(fresh.within)}"
         return Check(called, f'evidence "{fresh.name}" is {format_coarse(age)} old, {limit}', Code.EVIDENCE_MISSING, fresh.name)
-    return Check(called, f'evidence "{fresh.name}" by {made.by}, {format_coarse(age)} old, sha256 {made.digest[:12]}')
+    of = f"by {made.by}, {format_coarse(age)} old, sha256 {made.digest[:12]}"
+    return _good(fresh, made, called, of)
+
+
+def _good(fresh: Fresh, made: Evidence, called: str, of: str) -> Check:
+    """Whether its figures are as they must be."""
+    untold = [name for name in fresh.good if name not in made.figures]
+    if untold:
+        said = f'evidence "{fresh.name}" does not tell its {", ".join(untold)}, which must be known ({of})'
+        return Check(called, said, Code.EVIDENCE_MISSING, fresh.name)
+    figures_ = [(f"{name} {format_number(made.figures[name])}", must, must.holds(made.figures[name])) for name, must in fresh.good.items()]
+    if wrong := [f"{said}, must be {must}" for said, must, holds in figures_ if not holds]:
+        return Check(called, f'evidence "{fresh.name}": {"; ".join(wrong)} ({of})', Code.EVIDENCE_NO_GO, fresh.name)
+    what = f": {', '.join(said for said, _, _ in figures_)}" if figures_ else ""
+    return Check(called, f'evidence "{fresh.name}" {of}{what}')
 
 
 def _ahead(at: datetime) -> str:

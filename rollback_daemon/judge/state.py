@@ -7,6 +7,7 @@ from typing import Any
 
 from rollback_daemon.flags.store import FlagValue
 from rollback_daemon.judge.aftermath import Aftermath
+from rollback_daemon.judge.attempts import Attempt
 from rollback_daemon.judge.baselines import Prospect
 from rollback_daemon.judge.dossier import Dossier
 from rollback_daemon.judge.drift import Drift, Whereabouts
@@ -40,6 +41,7 @@ class State:
 
     `waited`: how the gates do that a verification waits for. `eased`: for how long nothing has asked any more for what is degraded (None: something
     does). `failing`: the gates that failed when they were last looked at. `misconfigured`: what is not as the stage requires, in words.
+    `attempts`: how evidence that comes by itself did, by its name; the process's own, and nothing is decided on it.
     """
 
     position: Position | None = None
@@ -61,6 +63,7 @@ class State:
     failing: frozenset[str] = frozenset()
     misconfigured: tuple[str, ...] = ()
     misconfigured_since: datetime | None = None
+    attempts: Mapping[str, Attempt] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

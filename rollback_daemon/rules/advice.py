@@ -9,7 +9,7 @@ from datetime import timedelta
 from rollback_daemon.documents import Step
 from rollback_daemon.durations import format_duration, parse_duration
 from rollback_daemon.errors import Problem
-from rollback_daemon.rules import advice_aftercare, promql, templates
+from rollback_daemon.rules import advice_aftercare, advice_evidence, promql, templates
 from rollback_daemon.rules.advice_climb import climbing
 from rollback_daemon.rules.duties import HttpCheck
 from rollback_daemon.rules.measures import Condition, Op, Relative, Signal
@@ -24,10 +24,11 @@ _Where = tuple[Step, ...]
 def understood(rollout: Rollout) -> list[str]:
     """One line for each trigger: how its condition is read, for how long it must hold, what follows, and where it is armed.
 
-    Then one for each gate, one for each stage that asks for approvals or anything else on record, and what follows a rollback or completion.
+    Then one for each gate, one for each stage that asks for approvals or anything else on record, one for each evidence that comes by itself, and
+    what follows a rollback or completion.
     """
     triggers = (f"{one.name}: {_condition(rollout, one)}{_window(one)}; {_what_follows(rollout, one)}{_budgets(one)}" for one in rollout.triggers)
-    return [*triggers, *climbing(rollout), *advice_aftercare.following(rollout)]
+    return [*triggers, *climbing(rollout), *advice_evidence.coming(rollout), *advice_aftercare.following(rollout)]
 
 
 def _condition(rollout: Rollout, trigger: Trigger) -> str:
@@ -73,6 +74,7 @@ def _until(trigger: Trigger) -> str:
 def warnings(rollout: Rollout, scrape_interval: timedelta | None = None) -> list[Problem]:
     """What tends to go wrong, in the order of the file. Ranges are looked at only where the scrape interval is known."""
     found = [*_of_signals(rollout), *_of_ranges(rollout, scrape_interval), *_of_rollout(rollout), *advice_aftercare.warnings(rollout)]
+    found += advice_evidence.warnings(rollout)
     for index, trigger in enumerate(rollout.triggers):
         found += _of_trigger(rollout, trigger, ("triggers", index))
     return sorted(set(found))

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from rollback_daemon.documents import Step as Key
 from rollback_daemon.durations import format_duration
 from rollback_daemon.errors import Problem
+from rollback_daemon.evidence import KINDS
 from rollback_daemon.rules.aftercare import Aftercare, Hook, LogScan, Proof, Recovery, Way, WayKind
 from rollback_daemon.rules.duties import Command, HttpCheck
 from rollback_daemon.rules.model import ActionKind, Rollout
@@ -165,6 +166,8 @@ def _missing(rollout: Rollout) -> dict[str, str]:
         missing |= {"frozen": "max_rollbacks"}
     if not any(gate.blocking and not gate.quiet for gate in rollout.gates):
         missing |= dict.fromkeys(("gate_failed", "gate_passed"), "blocking gate about a signal")
+    if not any(KINDS[one.kind].checks for one in rollout.evidence):
+        missing |= {"check_failed": f"evidence of a kind with checks ({', '.join(name for name, kind in KINDS.items() if kind.checks)})"}
     if all(one.action.kind is not ActionKind.DEGRADE for one in rollout.triggers):
         missing |= dict.fromkeys(("degraded", "restored"), "trigger that degrades")
     if not any(one.escalate_after for one in rollout.triggers):

@@ -54,7 +54,8 @@ def _wanted(requires: Requires) -> Iterator[str]:
 
 
 def _age(fresh: Fresh) -> str:
-    return f"{fresh.name} of the present stage" if fresh.within is None else f"{fresh.name} of the last {format_duration(fresh.within)}"
+    when = "of the present stage" if fresh.within is None else f"of the last {format_duration(fresh.within)}"
+    return f"{fresh.name} {when}" + (f" with {fresh.how_good}" if fresh.good else "")
 
 
 def _percent(share: float) -> str:

@@ -84,6 +84,7 @@ HOOK_EVENTS = {
     "frozen": "there were too many rollbacks",
     "gate_failed": "a blocking gate does not pass any more",
     "gate_passed": "a gate that failed passes again",
+    "check_failed": "evidence was handed in that has a check that failed; told once for each such check",
     "drift": "somebody else changed the flags",
     "misconfigured": "a key has not the value that the present stage requires",
     "ready": "soaked, and every gate passes",

@@ -22,7 +22,7 @@ from rollback_daemon.rules.build_gates import Gates
 from rollback_daemon.rules.build_signals import signal
 from rollback_daemon.rules.build_triggers import Triggers
 from rollback_daemon.rules.conditions import Notes
-from rollback_daemon.rules.duties import Scoring
+from rollback_daemon.rules.duties import Declared, Scoring
 from rollback_daemon.rules.model import BASELINE, FlagSettings, Rollout, Stage
 from rollback_daemon.rules.salvage import Salvaged, whole
 from rollback_daemon.rules.schema import FlagsPart, RuleFile, StagePart
@@ -54,10 +54,10 @@ class Builder:
     def rollout(self, digest: str) -> Rollout:
         """The rollout, complete as far as the file allows."""
         written = self.written
-        stages = tuple(self._stages())
-        interval = None if "interval" in self.usable.lost else self.interval
         evidence = {name: declared(self._notes, self.document, name, part) for name, part in written.evidence.items()}
         readable = None if "evidence" in self.usable.lost else evidence
+        stages = tuple(self._stages(readable))
+        interval = None if "interval" in self.usable.lost else self.interval
         signals = {name: signal(self._notes, name, part, interval, readable) for name, part in written.signals.items()}
         gates = tuple(Gates(self.usable, signals, stages, self._notes).gates())
         triggers = Triggers(self.usable, signals, stages, self.interval, self._flag_rules, self._notes)
@@ -111,7 +111,7 @@ class Builder:
         drift = build_duties.on_drift(part.on_drift)
         return FlagSettings(part.store, self._placed(part.path), part.backups, program, drift)
 
-    def _stages(self) -> Iterator[Stage]:
+    def _stages(self, evidence: Mapping[str, Declared] | None) -> Iterator[Stage]:
         flags: dict[str, FlagValue] = dict(self.written.baseline)
         self._flag_rules.values(flags, ("baseline",))
         stage = Stage(BASELINE, 0, 0.0, dict(flags))
@@ -131,7 +131,7 @@ class Builder:
             self._flag_rules.values(part.set, (*trail, "set"))
             flags = {**flags, **{key: value for key, value in part.set.items() if key in flags}}
             config = {**config, **self._flag_rules.of_config(part.requires.config, (*trail, "requires", "config"))}
-            requires = replace(build_duties.requires(self._notes, part.requires, (*trail, "requires")), config=config)
+            requires = replace(build_duties.requires(self._notes, part.requires, evidence, (*trail, "requires")), config=config)
             if part.requires.rehearsal is not None:
                 self._check_rehearsal(index, (*trail, "requires", "rehearsal"))
             automatic = self._automatic(part, trail)

@@ -11,12 +11,15 @@ from rollback_daemon.documents import Step as Key
 from rollback_daemon.documents.complaints import did_you_mean
 from rollback_daemon.durations import format_number
 from rollback_daemon.rules.build_commands import command
+from rollback_daemon.rules.build_evidence import good
 from rollback_daemon.rules.build_flags import ambiguous
 from rollback_daemon.rules.conditions import Notes
 from rollback_daemon.rules.duties import (
     CHECKS,
     Approvals,
     Backups,
+    Declared,
+    Followed,
     Fresh,
     HttpCheck,
     OnDrift,
@@ -51,11 +54,18 @@ def on_drift(part: OnDriftPart) -> OnDrift:
     return OnDrift(OnRaise(part.raise_), OnLower(part.lower), OnOther(part.other))
 
 
-def requires(notes: Notes, part: RequiresPart, trail: _Where) -> Requires:
-    """What must be on record before the stage at `trail` is climbed to."""
+def requires(notes: Notes, part: RequiresPart, known: Mapping[str, Declared] | None, trail: _Where) -> Requires:
+    """What must be on record before the stage at `trail` is climbed to. `known`: the declared evidence, None where it could not be read."""
     notes.distinct(part.checkpoints, (*trail, "checkpoints"))
-    evidence = tuple(Fresh(one) if isinstance(one, str) else Fresh(one.evidence, one.within) for one in part.evidence)
+    evidence = tuple(
+        Fresh(one) if isinstance(one, str) else Fresh(one.evidence, one.within, good(notes, one, known, (*trail, "evidence", index)))
+        for index, one in enumerate(part.evidence)
+    )
     notes.distinct([one.name for one in evidence], (*trail, "evidence"))
+    for index, one in enumerate(evidence):
+        if isinstance(getattr((known or {}).get(one.name), "comes", None), Followed):
+            text = f'"{one.name}" is followed, and never on record; add a gate on a signal that is its figure'
+            notes.say((*trail, "evidence", index), text)
     return Requires(
         approvals=_approvals(notes, part.approvals, (*trail, "approvals")) if part.approvals else None,
         checkpoints=tuple(part.checkpoints),

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from rollback_daemon.flags.store import FlagValue
+from rollback_daemon.rules.measures import Condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,19 @@ class Approvals:
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """Something that must be on record, by name; `within` is how old it may be, None: as old as the present stage."""
+    """Something that must be on record, by name; `within` is how old it may be, None: as old as the present stage.
+
+    `good`: what its figures must be, by their names. Only what is read into figures can be asked for that.
+    """
 
     name: str
     within: timedelta | None = None
+    good: Mapping[str, Condition] = field(default_factory=dict)
+
+    @property
+    def how_good(self) -> str:
+        """`stage == 10, overall_go == 1`; empty where nothing is asked of its figures."""
+        return ", ".join(f"{name} {condition}" for name, condition in self.good.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +95,7 @@ class Declared:
     """Evidence that is read into figures: of which `kind`, with which `settings` of that kind, and how old it may be to tell anything.
 
     `read_as` identifies kind and settings: figures that others have made are not those that the rules speak of. `comes`: how it comes by itself;
-    None where somebody hands it in.
+    None where somebody hands it in. `per_stage`: it tells of the stage at which it was handed in, and of no other.
     """
 
     name: str
@@ -94,6 +104,7 @@ class Declared:
     max_age: timedelta
     read_as: str
     comes: Inbox | Scheduled | Followed | None = None
+    per_stage: bool = False
 
 
 @dataclass(frozen=True, slots=True)

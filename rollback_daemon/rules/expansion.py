@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from rollback_daemon.durations import format_duration, format_number
 from rollback_daemon.rules.model import Rollout, Trigger
 from rollback_daemon.rules.triggers import name_of
-from rollback_daemon.signals.observation import address
-from rollback_daemon.signals.questions import is_endpoint
+from rollback_daemon.signals.questions import in_words
 
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
     """One trigger in PromQL.
 
-    `asks`: every query or endpoint, each once. `alert_expr`: what an alerting rule would have; empty where none says the same. `beside`: what the
-    trigger asks for that an alerting rule does not.
+    `asks`: every query, endpoint or figure of a followed file, each once. `alert_expr`: what an alerting rule would have; empty where none says the
+    same. `beside`: what the trigger asks for that an alerting rule does not.
     """
 
     alert: str
@@ -31,7 +30,7 @@ class Expansion:
 def expanded(rollout: Rollout) -> Iterator[Expansion]:
     """The triggers of a rollout, in the order of the file."""
     for trigger in rollout.triggers:
-        asks = tuple(dict.fromkeys(address(one) if is_endpoint(one) else one for one in [*trigger.test.questions(), *_baselines(trigger)]))
+        asks = tuple(dict.fromkeys(map(in_words, [*trigger.test.questions(), *_baselines(trigger)])))
         expr = trigger.test.alert_expr
         yield Expansion(trigger.name, name_of(trigger.test), asks, expr, tuple(dict.fromkeys(_beside(trigger))) if expr else ())
 

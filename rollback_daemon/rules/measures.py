@@ -169,7 +169,8 @@ class Relative(StrEnum):
 class Signal:
     """Something measured, one value for each label set: by a query, or by asking HTTP `endpoints` (1 for one that answers well, else 0).
 
-    Or a single value that nobody is asked for: the `figure` of the `evidence` that was handed in last.
+    Or a single value that nobody is asked for: the `figure` of the `evidence` that was handed in last. Where that comes from a file that is followed,
+    `followed` is the question for it.
 
     With `relative` the value is the one held against the signal's baseline, or, where there is one, against the answer to the query `control`.
     `exposed_only`: it is about those who are exposed to the stage, so that nothing is known of it before the stage begins.
@@ -188,6 +189,7 @@ class Signal:
     exposed_only: bool = False
     evidence: str = ""
     figure: str = ""
+    followed: str = ""
 
     @property
     def subject(self) -> str:
@@ -223,7 +225,7 @@ class Signal:
     @property
     def figure_key(self) -> str:
         """Under which the judge finds the figure of evidence among the observations. No query looks like it."""
-        return f"figure {self.figure} of evidence {self.evidence}" if self.evidence else ""
+        return self.followed or (f"figure {self.figure} of evidence {self.evidence}" if self.evidence else "")
 
     def baseline_questions(self) -> tuple[str, str] | None:
         """The queries that measure the window up to now: its statistic, and how many samples it has."""
@@ -233,8 +235,10 @@ class Signal:
         return _OVER_TIME[self.baseline.statistic].format(span), f"count_over_time({span})"
 
     def questions(self) -> Iterator[str]:
-        """Every query or endpoint whose answer this signal rests on, save for its baseline."""
+        """Every query, endpoint or figure of a followed file whose answer this signal rests on, save for its baseline."""
         yield from self.endpoints
+        if self.followed:
+            yield self.followed
         if not self.expr:
             return
         yield self.expr

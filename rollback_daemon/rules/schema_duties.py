@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from rollback_daemon.flags.store import Scalar
-from rollback_daemon.schema import CommandPart, Interval, Name, Part, Proportion, Quorum, Text, Url
+from rollback_daemon.rules.schema_measures import Limits
+from rollback_daemon.schema import CommandPart, Interval, Limit, Name, Part, Proportion, Quorum, Text, Url
 
 _POINTER = re.compile(r"(/([^~]|~[01])*)?", re.DOTALL)
 
@@ -47,12 +48,27 @@ class ApprovalsPart(Part):
     expires: Interval = timedelta(hours=24)
 
 
+class FigurePart(Limits):
+    """What a figure must be, where it is not one number."""
+
+    model_config = ConfigDict(title="limits of a figure")
+
+
+def _kind_of_figure(value: Any) -> str:
+    return "limits of a figure" if isinstance(value, (dict, FigurePart)) else "number"
+
+
+Wanted = Annotated[Annotated[Limit, Tag("number")] | Annotated[FigurePart, Tag("limits of a figure")], Discriminator(_kind_of_figure)]
+"""What a figure must be: exactly a number, or within a limit."""
+
+
 class EvidencePart(Part):
-    """A result that must be on record, and how old it may be."""
+    """A result that must be on record, how old it may be, and how good it must be."""
 
     model_config = ConfigDict(title="required evidence")
     evidence: Name
-    within: Interval
+    within: Interval | None = None
+    figures: dict[Text, Wanted] = {}
 
 
 def _kind_of_evidence(value: Any) -> str:

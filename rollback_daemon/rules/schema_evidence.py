@@ -21,6 +21,7 @@ class DeclaredPart(Part):
 
     kind: str
     max_age: Interval
+    per_stage: bool = False
     from_: SourcePart | None = Field(default=None, alias="from")
 
 
@@ -34,6 +35,7 @@ def _of_kind(name: str, kind: Kind) -> Any:
     form: dict[str, Any] = {
         "kind": (Annotated[str, Field(json_schema_extra={"const": name})], ...),
         "max_age": (Interval, ...),
+        "per_stage": (bool, False),
         "from_": (SourcePart | None, Field(default=None, alias="from")),
     }
     part = create_model(title, __base__=kind.settings, __cls_kwargs__={"title": _tag(name)}, __doc__=kind.summary, **form)

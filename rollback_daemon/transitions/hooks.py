@@ -28,30 +28,41 @@ _KILL_AFTER = 2.0  # seconds between asking a command to end and ending it
 class Ran:
     """How a step ended. `error` is empty when it succeeded: a command, when it exited with 0 in time. `seconds` is how long it took.
 
-    `unknown`: the error does not say that something is wrong, but that it could not be told.
+    `unknown`: the error does not say that something is wrong, but that it could not be told. `code`: what a command exited with, None where it did
+    not come to its end by itself.
     """
 
     error: str
     output: str
     seconds: float
     unknown: bool = False
+    code: int | None = None
 
 
-def run(command: Command, environment: Mapping[str, str], stop: threading.Event, given: bytes = b"", *, may_leave: bool = False) -> Ran:
+def run(
+    command: Command,
+    environment: Mapping[str, str],
+    stop: threading.Event,
+    given: bytes = b"",
+    *,
+    may_leave: bool = False,
+    stdout: int | None = None,
+) -> Ran:
     """Run the command until it ends, its timeout is over or `stop` is set. Never raises for what the command does.
 
     `given` is what it reads from its standard input. What it left in the background is killed when it has ended, unless it `may_leave` something
-    there: that goes on, and what it prints from then on goes nowhere.
+    there: that goes on, and what it prints from then on goes nowhere. `stdout` is a descriptor that its standard output goes to, apart from what
+    it says to people.
     """
     started = time.monotonic()
     try:
         with Printed(command.env) as printed, _input(given) as source:
-            process = _started(command, environment, printed, source, may_leave=may_leave)
+            process = _started(command, environment, printed, source, stdout, may_leave=may_leave)
             printed.given_away()
-            failure = _wait(process, command, printed, started + command.timeout.total_seconds(), stop, may_leave=may_leave)
+            failure, code = _wait(process, command, printed, started + command.timeout.total_seconds(), stop, may_leave=may_leave)
             if may_leave and not printed.over:
                 printed.hand_over()
-            return Ran(failure, printed.text(), time.monotonic() - started)
+            return Ran(failure, printed.text(), time.monotonic() - started, code=code)
     except (OSError, ValueError) as error:  # ValueError: a NUL, or what is no Unicode, in an argument or in the environment
         reason = (error.strerror or "no reason given").lower() if isinstance(error, OSError) else "its arguments or its environment are no text"
         return Ran(f'"{command.argv[0]}" could not be started: {reason}', "", time.monotonic() - started)
@@ -70,28 +81,38 @@ def _input(given: bytes) -> Iterator[IO[bytes] | int]:
 
 
 def _started(
-    command: Command, environment: Mapping[str, str], printed: Printed, source: IO[bytes] | int, *, may_leave: bool
+    command: Command, environment: Mapping[str, str], printed: Printed, source: IO[bytes] | int, stdout: int | None, *, may_leave: bool
 ) -> subprocess.Popen[bytes]:
     surroundings = {**os.environ, **command.env, **environment}
     # A pipe that nobody reads ends whoever writes to it. One who may outlive the daemon holds it open for reading, too: killed in the middle of a
     # restart, the daemon must not leave the service stopped.
     held = (printed.source,) if may_leave else ()
     return subprocess.Popen(
-        command.argv, stdin=source, stdout=printed.sink, stderr=subprocess.STDOUT, env=surroundings, start_new_session=True, pass_fds=held
+        command.argv,
+        stdin=source,
+        stdout=printed.sink if stdout is None else stdout,
+        stderr=printed.sink,
+        env=surroundings,
+        start_new_session=True,
+        pass_fds=held,
     )
 
 
-def _wait(process: subprocess.Popen[bytes], command: Command, printed: Printed, deadline: float, stop: threading.Event, *, may_leave: bool) -> str:
+def _wait(
+    process: subprocess.Popen[bytes], command: Command, printed: Printed, deadline: float, stop: threading.Event, *, may_leave: bool
+) -> tuple[str, int | None]:
+    """Why it failed, empty where it did not, and what it exited with."""
     name = f'"{command.argv[0]}"'
     if not _ends(process, printed, deadline, stop):
         why = "had to give way to something more urgent" if stop.is_set() else f"did not end within {format_duration(command.timeout)}"
-        return f"{name} {why}{_end(process, printed)}"
+        return f"{name} {why}{_end(process, printed)}", None
     if not may_leave:
         printed.rest(_LAST_WORDS)
         with contextlib.suppress(OSError):  # nothing is left, or it is somebody else's, which finds that nobody listens
             os.killpg(process.pid, signal.SIGKILL)
     printed.rest(0)
-    return _failure(name, process.wait())
+    code = process.wait()
+    return _failure(name, code), code if code >= 0 else None
 
 
 def _ends(process: subprocess.Popen[bytes], printed: Printed, deadline: float, stop: threading.Event | None = None) -> bool:

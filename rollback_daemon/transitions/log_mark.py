@@ -17,7 +17,7 @@ from rollback_daemon.transitions.log_files import Candidate, NotALog, candidates
 
 _PLACES = 8  # rotated files that are worth a place; what is older is told by when it was changed
 _TRIES = 5
-_WINDOW = 4096  # bytes at either end of what was written that tell one log from another
+WINDOW = 4096  # bytes at either end of what was written that tell one log from another
 _STRIDE = 16 * 1024 * 1024  # bytes of a packed file that are passed over at once
 
 
@@ -105,13 +105,13 @@ def recognised(file: IO[bytes], places: Iterable[Place], limit: Limit) -> tuple[
     Raises Stopped, TooLong, and what reading a broken file raises.
     """
     file.seek(0)
-    head, found = _exactly(file, _WINDOW), None
+    head, found = _exactly(file, WINDOW), None
     for place in sorted(places, key=lambda one: one.size):
-        width = min(place.size, _WINDOW)
+        width = min(place.size, WINDOW)
         if not width or not _reach(file, place.size - width, limit):
             continue
         tail = _exactly(file, width)
-        if len(tail) == width and _fingerprint(head[:width], tail) == place.content:
+        if len(tail) == width and fingerprint(head[:width], tail) == place.content:
             found = place, tail.rpartition(b"\n")[2]
     return found
 
@@ -149,15 +149,16 @@ def _end(candidate: Candidate) -> Place | None:
     """None when another file has that name by now."""
     with opened(candidate.path) as file:
         found = os.fstat(file.fileno())
-        width = min(found.st_size, _WINDOW)
+        width = min(found.st_size, WINDOW)
         head = os.pread(file.fileno(), width, 0)
         tail = os.pread(file.fileno(), width, found.st_size - width)
     if (found.st_dev, found.st_ino) != candidate.key or len(tail) < width:
         return None
-    return Place(found.st_dev, found.st_ino, found.st_size, _fingerprint(head, tail))
+    return Place(found.st_dev, found.st_ino, found.st_size, fingerprint(head, tail))
 
 
-def _fingerprint(head: bytes, tail: bytes) -> str:
+def fingerprint(head: bytes, tail: bytes) -> str:
+    """What a place is known by: the first bytes of its file, and those before it."""
     return hashlib.sha256(head + b"\0" + tail).hexdigest()[:32]
 
 

@@ -87,6 +87,12 @@ class Printed:
         self.source = -1
 
 
+def without_values(env: Mapping[str, str], output: bytes) -> bytes:
+    """The output with each value of the environment by its name. Short ones are words."""
+    there = {secret: name for secret, name in _forms(env) if secret in output}
+    return _without(there, output, 0) if there else output
+
+
 def _empty(source: int) -> None:
     try:
         nowhere = subprocess.DEVNULL

@@ -27,9 +27,9 @@ Scraped = tuple[PrometheusServer, Genesis]
 
 
 @pytest.fixture(scope="session")
-def victors() -> Iterator[VictorServices]:
+def victors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VictorServices]:
     """The services of the Victor rollout, none of which is there before a test adds it."""
-    with VictorServices() as services:
+    with VictorServices(tmp_path_factory.mktemp("observability")) as services:
         yield services
 
 

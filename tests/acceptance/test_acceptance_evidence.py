@@ -12,6 +12,7 @@ RULES = """
 rollout: checkout
 owner: deployment-lead
 interval: 200ms
+max_gap: 1m   # a breach that outlasts a rollback leads further down after so long, and a figure stays until the next file
 flags: {store: dotenv, path: flags.env}
 baseline: {NEW_CHECKOUT: "false", SHARE: "0"}
 evidence:

@@ -4,7 +4,9 @@ A minute of the rules takes 0.4 s here, a day 1.5 s; the month after completion 
 """
 
 import difflib
+import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,7 @@ def victor(victors: VictorServices, running: tuple[PrometheusServer, object]) ->
 @pytest.fixture
 def stand(victor: Victor, running: tuple[PrometheusServer, object], alertmanager: AlertmanagerServer, tmp_path: Path) -> Iterator[VictorStand]:
     """The rollout at its baseline."""
-    stand = VictorStand(tmp_path, [NAME], running[0].url, alertmanager)
+    stand = VictorStand(tmp_path, [victor], running[0].url, alertmanager)
     stand.change_rules({"after: [1s500ms, 10s500ms, 45s]": "after: [1s, 2s, 3s]"})
     stand.flags.write_text(flags_of("false"), encoding="utf-8")
     with stand:
@@ -57,11 +59,24 @@ def enable(stand: VictorStand) -> None:
     ]
 
 
+def corrupt_a_session_while_the_log_is_rotated(stand: VictorStand, victor: Victor) -> None:
+    """A line is half written when its file is renamed; only what comes after that makes it whole, in a file that has another name by then."""
+    old = victor.log.with_suffix(".jsonl.1")
+    line = json.dumps({"timestamp": datetime.now(UTC).isoformat(), "event": "session_corruption", "session": "größer"}, ensure_ascii=False).encode()
+    with victor.log.open("ab", buffering=0) as log:
+        log.write(line[:-5])
+        victor.log.rename(old)
+        victor.notes("tool_call")
+        stand.wait_for_evaluations(2)
+        assert (stand.get()["phase"], stand.trigger("SessionCorruption")["phase"]) == ("soaking", "inactive")
+        log.write(line[-5:] + b"\n")
+
+
 def test_the_whole_life_of_a_switch(stand: VictorStand, victor: Victor) -> None:
     enable(stand)
     stand.wait(lambda: stand.explain()["evaluated_at"] > stand.explain()["entered"], "an evaluation with the switch on")
     before = stand.flags_now
-    victor.increase("session_corruptions_total")
+    corrupt_a_session_while_the_log_is_rotated(stand, victor)
     stand.wait_for_phase("rolled_back")
     assert changed_lines(before, stand.flags_now) == [
         "-use_coordinator_orchestrator: true   # see the runbook",

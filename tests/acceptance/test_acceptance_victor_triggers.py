@@ -15,7 +15,7 @@ from tests.acceptance.victor_stand import VictorStand, flags_of
 Breach = Callable[[Victor], None]
 AT_ONCE: dict[str, Breach] = {
     "CoordinatorInitFailures": lambda it: it.increase("coordinator_init_failures_total"),
-    "SessionCorruption": lambda it: it.increase("session_corruptions_total"),
+    "SessionCorruption": lambda it: it.notes("session_corruption", session="s-1"),
     "BackwardCompatibilityIssues": lambda it: it.increase("backward_compatibility_issues_total"),
     "MemoryGrowth": lambda it: it.memory(300 + 105),
 }
@@ -27,7 +27,7 @@ WARNED: dict[str, Breach] = {
     "ToolErrorsHigh": lambda it: setattr(it, "tool_errors", 0.012),
     "ProviderSwitchesFail": lambda it: setattr(it, "switch_failures", 0.006),
     "ChatLatencyElevated": lambda it: setattr(it, "latency", 0.2 * 1.12),
-    "CoordinatorInitSlow": lambda it: it.set("coordinator_init_seconds", 0.51),
+    "CoordinatorInitSlow": lambda it: setattr(it, "init_ms", 510),
     "TestCoverageLow": lambda it: it.set("test_coverage_ratio", 0.849),
 }
 BREACHES = {**AT_ONCE, **ANNOUNCED, **WARNED}
@@ -38,7 +38,7 @@ def on_the_healthy_side(it: Victor) -> None:
     """Every figure at its limit, or just below where it is computed from many."""
     it.memory(300 + 95)
     it.errors, it.tool_errors, it.switch_failures, it.latency = 0.045, 0.009, 0.004, 0.2 * 1.08
-    it.set("coordinator_init_seconds", 0.5)
+    it.init_ms = 500
     it.set("test_coverage_ratio", 0.85)
 
 
@@ -58,7 +58,7 @@ def guarded(
     for name in names:
         server.wait_for(f"count_over_time({name}_chat_latency_seconds_count[2s]) >= 8 and on() rate({name}_chat_latency_seconds_count[1s]) > 0", 30)
     folder: Path = tmp_path_factory.mktemp("victors")
-    with VictorStand(folder, names, server.url, alertmanager) as stand:
+    with VictorStand(folder, services.values(), server.url, alertmanager) as stand:
         for name in names:
             _wait_for_baselines(stand, name)
         on_the_healthy_side(services[WELL])

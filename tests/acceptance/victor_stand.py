@@ -10,12 +10,14 @@ from pathlib import Path
 from rollback_daemon.lab.compress import compress
 from rollback_daemon.lab.servers import AlertmanagerServer, LabError
 from tests.acceptance.ground import Ground
+from tests.acceptance.victor_service import Victor
 
 SHIPPED = Path(__file__).parents[2] / "rules" / "victor-coordinators.yml"
 MINUTES, HOURS = 150, 57_600
 SHORT = {
     "interval: 100ms": "interval: 250ms\nmax_gap: 1500ms",
     "max_age: 800ms": "max_age: 2s",
+    "max_age: 4s": "max_age: 20s",
     "[2s]": "[1s]",
     "[6s]": "[1s]",
     "for: 6s": "for: 2s",
@@ -46,12 +48,13 @@ def flags_of(value: str) -> str:
 class VictorStand(Ground):
     """Copies of the rollout, by the names of their services. As a context manager the daemon runs inside the `with`."""
 
-    def __init__(self, folder: Path, names: Iterable[str], prometheus: str, alertmanager: AlertmanagerServer) -> None:
-        """`prometheus` is the URL that the daemon asks."""
-        names = [*names]
+    def __init__(self, folder: Path, services: Iterable[Victor], prometheus: str, alertmanager: AlertmanagerServer) -> None:
+        """One copy for each of the services. `prometheus` is the URL that the daemon asks."""
+        followed = {one.name: one.log for one in services}
+        names = [*followed]
         super().__init__(folder, names[0], self._flags_of(folder, names[0]), prometheus, alertmanager)
         for name in names:
-            self._lay_out(name)
+            self._lay_out(name, followed[name])
         self.settings(*(f"{name}.yml" for name in names))
 
     def flags_at(self, name: str) -> str:
@@ -61,7 +64,7 @@ class VictorStand(Ground):
     def _flags_of(self, folder: Path, name: str) -> Path:
         return folder / name / "profiles.yaml"
 
-    def _lay_out(self, name: str) -> None:
+    def _lay_out(self, name: str, followed: Path) -> None:
         home = self.folder / name
         home.mkdir()
         self._flags_of(self.folder, name).write_text(flags_of("true"), encoding="utf-8")
@@ -73,6 +76,7 @@ class VictorStand(Ground):
             "rollout: victor-coordinators": f"rollout: {name}",
             "/srv/victor/profiles.yaml": str(self._flags_of(self.folder, name)),
             "/var/log/victor/victor.log": str(home / "victor.log"),
+            "/var/log/victor/observability.jsonl": str(followed),
             "[/srv/victor/bin/restart]": f"[{home}/does, restart]",
             "/srv/victor/bin/smoke": f"{home}/does, smoke",
             "/srv/victor/bin/install": f"{home}/does, install",

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from rollback_daemon.evidence import KINDS
-from rollback_daemon.evidence.jsonl import Aggregate
+from rollback_daemon.evidence.samples import Aggregate
 from rollback_daemon.evidence.scoring.raw_results import RawCase
 from tests.evidence.raw import both, read, text
 from tests.faces.http.bench import rollbackd

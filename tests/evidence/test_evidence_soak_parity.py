@@ -106,13 +106,24 @@ def test_what_is_no_number_is_refused(text: str) -> None:
 
 def test_the_json_of_a_gate_is_evidence_for_a_stage() -> None:
     result = read("release_gate", json.dumps(gated()))
-    assert result.figures == {"overall_go": 1, "stage": 10, "checks_failed": 0, "checks_unknown": 0, "first_runs": 2}
+    assert result.figures == {"overall_go": 1, "stage": 10, "checks_failed": 0, "checks_unknown": 0, "first_runs": 2, "latency_limit": 5000}
 
 
 def test_a_gate_that_was_made_a_go_by_hand_is_refused() -> None:
     said = gated()
     said["checks"][2]["outcome"] = "fail"
     assert refused("release_gate", said) == ['evidence: decision: is "go" with overall_go true, but its checks come to "no-go"; gate again']
+
+
+def test_a_gate_names_each_check_that_did_not_pass_once() -> None:
+    said: dict[str, Any] = {**gated(), "decision": "no-go", "overall_go": False}
+    said["checks"][3] |= {"outcome": "fail", "sentence": "1 of 2 outputs"}
+    said["checks"][2] |= {"outcome": "unknown", "sentence": "no case was run as ai.operator"}
+    result = read("release_gate", json.dumps(said))
+    assert [(one.check, one.sentence) for one in result.failed] == [("output_shape", "1 of 2 outputs")]
+    assert result.notes == ("output_shape failed: 1 of 2 outputs", "role_parity cannot be told: no case was run as ai.operator")
+    said["checks"][0]["check"] = "output_shape"
+    assert refused("release_gate", said) == ['evidence: checks[3].check: "output_shape" stands here twice; gate again']
 
 
 def test_the_json_of_a_comparison_is_evidence_for_the_first_stage() -> None:

@@ -88,6 +88,7 @@ EXPLAINED: dict[str, Any] = {
     "drift": "none",
     "broken_glass": "",
     "proposal": None,
+    "evidence": [],
     "file": "rules/checkout.yml",
     "rules_sha256": "a" * 64,
     "stages": [{"stage": name, "exposure": share, "soak": "1h", "flags": {}, "requires": [], "promote": "manual"} for name, share in LADDER.items()],

@@ -47,7 +47,8 @@ def told(first: str, second: str) -> str:
     tale.adopted("baseline")
     tale.put("refused", request=second, by=first, reason=first, why=[second])
     tale.put("checkpoint", checkpoint=first, go=True, by=second, why=first, stage="baseline")
-    tale.put("evidence", evidence=first, by=second, why=first, stage="baseline", file=second, sha256=first, bytes=1)
+    read = {"figures": {"pass_rate": 0.97}, "excluded": [{"name": first, "reason": second, "outcome": first}], "notes": [second]}
+    tale.put("evidence", evidence=first, by=second, why=first, stage="baseline", file=second, sha256=first, bytes=1, **read)
     tale.put("handoff", by=first, to=second, why=first, stage="baseline")
     tale.put("held", why=first, by=second)
     tale.proposed("canary", why=first)
@@ -57,7 +58,11 @@ def told(first: str, second: str) -> str:
     tale.moved("promote", "half", code="break_glass", past=[first, second], why=second)
     tale.drifted("higher", first, known={first: second}, missing=[second])
     tale.put("configured", file=first, sha256=second, rules=[], version="0.1.0")
-    return markdown(tale.report(owner="x" + first, broken_glass="x" + second, degraded={first: second}, next=first))
+    coming = {"from": first, "failed": second}
+    made = {"evidence": first, "kind": "junit", "figures": {}, "max_age": "1d", "made": None, "by": second, "sha256": first, "coming": coming}
+    return markdown(
+        tale.report(evidence=[{**made, "why": "x" + second}], owner="x" + first, broken_glass="x" + second, degraded={first: second}, next=first)
+    )
 
 
 def test_the_scorecard_is_a_document_too() -> None:
@@ -66,6 +71,25 @@ def test_the_scorecard_is_a_document_too() -> None:
         "# checkout: scorecard\n\ncanary -> half: **GO with monitoring**, 71.4 of 100 (GO from 90 on, with monitoring from 70 on)."
     )
     assert "| **fail** | soak | yes | soaked 1m of 1h |" in document.splitlines()
+
+
+def test_what_is_run_on_a_schedule_takes_a_row_for_as_long_as_it_comes_to_the_same() -> None:
+    tale = Tale()
+    run = {"evidence": "soak", "why": "run on schedule", "stage": "canary", "file": "soak.json", "bytes": 9}
+    for number, (by, games) in enumerate([("rollbackd", 15), ("rollbackd", 15), ("rollbackd", 14), ("ann", 14), ("ann", 14), ("rollbackd", 15)]):
+        tale.put("evidence", **run, by=by, sha256=str(number) * 64, figures={"games": games})
+        tale.put("evidence", **{**run, "evidence": "parity"}, by="rollbackd", sha256="f" * 64, figures={"cases": 19})
+    [*_, section] = [part for part in markdown(tale.report()).split("\n## ") if part.startswith("Evidence\n")]
+    rows = [row for _, row in cells(section) if row[0] != "Record"]
+    assert [(row[2], row[10]) for row in rows] == [
+        ("soak, 2 times", "games 15"),
+        ("parity, 6 times", "cases 19"),
+        ("soak", "games 14"),
+        ("soak", "games 14"),
+        ("soak", "games 14"),
+        ("soak", "games 15"),
+    ]
+    assert "| `2` to `12` | 2026-03-01 12:00:02 UTC to 2026-03-01 12:00:12 UTC | parity, 6 times |" in section
 
 
 def seen(said: str) -> str:

@@ -29,6 +29,7 @@ flags: {store: dotenv, path: flags.env}
 baseline: {NEW_CHECKOUT: "false", SHARE: "0"}
 evidence:
   tests: {kind: junit, max_age: 1d}
+  strength: {kind: number, max_age: 1d, from: {command: [/bin/echo, "7"], every: 1h, timeout: 1m}}
 stages:
   - {stage: canary, exposure: 10%, set: {NEW_CHECKOUT: "true", SHARE: "10"}, soak: 0s,
      requires: {config: {OTHER: stays}, evidence: [{evidence: tests, within: 1h}]}}

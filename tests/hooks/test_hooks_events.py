@@ -189,6 +189,7 @@ def test_every_event_that_a_rule_file_may_name_can_happen() -> None:
     plain = {names((event, body))[0] for event, body in SHOWN.items()}
     others = {"rollback_failed", "gate_failed", "gate_passed", "drift", "misconfigured"}  # see above
     others |= {"rehearsal_failed", "follow_up_failed", "decision_due"}
+    others |= {"check_failed"}  # see test_hooks_checks
     assert done | plain | others == set(HOOK_EVENTS)
 
 

@@ -73,6 +73,16 @@ def test_another_gate_has_its_own_ticket(issues: Issues) -> None:
     assert [one["title"] for one in issues.kept] == ["checkout: gate Errors fails at half", "checkout: gate Latency fails at half"]
 
 
+def test_each_check_that_failed_has_its_own_ticket_with_label_and_digest(issues: Issues) -> None:
+    facts = {"check": "latency_p95", "label": "build-512", "evidence": "release-gate", "file": "gate.json", "sha256": "a" * 64}
+    failed = {**FAILED, "event": "check_failed", "facts": facts}
+    opens(issues, failed)
+    opens(issues, {**failed, "id": "msg_2", "facts": {**facts, "check": "write_safety"}})
+    opens(issues, {**failed, "id": "msg_3"})
+    assert [one["title"] for one in issues.kept] == ["checkout: check latency_p95 fails at half", "checkout: check write_safety fails at half"]
+    assert [part in issues.kept[0]["body"] for part in ("- label: build-512", f"- sha256: {'a' * 64}")] == [True, True]
+
+
 def test_gitlab_is_spoken_to_in_its_own_words(issues: Issues) -> None:
     opens(issues, TICKET_STYLE="gitlab", TICKET_LABEL="gates")
     (ticket,) = issues.kept

@@ -120,9 +120,9 @@ def test_a_figure_tells_nothing_once_it_is_too_old_and_a_restart_changes_nothing
     handed = START + SECOND
     hand_in(world, handed, pass_rate, None if made is None else handed + made * SECOND)
     now, since = handed + waited * SECOND, handed + (made or 0) * SECOND
-    before = figures.as_observations(checkout, world.state.dossier, now)
+    before = figures.as_observations(checkout, world.state.dossier, world.state.position, now)
     world.forget()
-    after = figures.as_observations(checkout, world.state.dossier, now)
+    after = figures.as_observations(checkout, world.state.dossier, world.state.position, now)
     assert before == after
     (seen,) = after.values()
     assert getattr(seen, "series", None) == ({(): pass_rate} if now - since <= DAY else None)
@@ -137,7 +137,7 @@ def test_it_says_why_there_is_no_data(checkout: Rollout, tmp_path: Path) -> None
     assert intents(world) == []
     for now, why in ((START - HOUR, "has not come yet: a clock is wrong"), (START + HOUR, "was read by other rules")):
         others = rules(tmp_path, RULES.replace("max_age: 1d}", 'max_age: 1d, exclude: [{name: "x*", reason: y}]}')) if now > START else checkout
-        (seen,) = figures.as_observations(others, world.state.dossier, now).values()
+        (seen,) = figures.as_observations(others, world.state.dossier, world.state.position, now).values()
         assert why in getattr(seen, "why", "")
 
 

@@ -17,7 +17,7 @@ interval: 15s
 flags: {store: dotenv, path: .env}
 baseline: {NEW: "no"}
 evidence:
-  tests: {kind: junit, max_age: 10m}
+  tests: {kind: junit, max_age: 10m, from: {folder: /nowhere}}
 stages:
   - {stage: canary, exposure: 10%, set: {NEW: "yes"}, requires: {evidence: [soak]}}
 signals:

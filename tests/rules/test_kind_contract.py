@@ -19,7 +19,7 @@ from rollback_daemon.rules.model import Trigger
 from rollback_daemon.rules.reading import Assessment, Memory, Observations, Verdict, worst
 from rollback_daemon.rules.triggers import KEYED, KINDS, name_of
 from rollback_daemon.signals.observation import NOTHING, Failed, Failure, Labels, NoData, Observation, Value
-from rollback_daemon.signals.questions import is_endpoint
+from rollback_daemon.signals.questions import is_query
 
 GOOD = Path(__file__).parent / "good"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -88,7 +88,7 @@ def test_what_it_asks_is_promql(trigger: Trigger, bases: set[str]) -> None:
     questions = [*trigger.test.questions()]
     assert questions or all(signal.evidence for signal in trigger.test.signals())
     for query in [*questions, trigger.test.alert_expr, trigger.test.expr]:
-        if query and not is_endpoint(query):
+        if query and is_query(query):
             promql_parser.parse(query)
     for signal, breach in trigger.test.plotted():
         assert signal.expr in questions or signal.endpoints or signal.evidence

@@ -10,7 +10,7 @@ from rollback_daemon import documents
 from rollback_daemon.durations import parse_duration
 from rollback_daemon.errors import ConfigurationError, Problem
 from rollback_daemon.rules.model import Rollout
-from rollback_daemon.signals.questions import is_endpoint
+from rollback_daemon.signals.questions import is_query
 
 _TIMEOUT = 10
 
@@ -26,7 +26,7 @@ class Server:
         """Raise ConfigurationError with every query that this server's own parser objects to, though ours did not."""
         found: list[Problem] = []
         for rollout in rollouts:
-            queries = (one for one in rollout.questions() if not is_endpoint(one))
+            queries = (one for one in rollout.questions() if is_query(one))
             for query in dict.fromkeys(queries):
                 said = self._get("format_query", query=query)
                 if said.get("status") != "success":

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from rollback_daemon.faces.cli import show_aftercare
+from rollback_daemon.faces.cli import show_aftercare, show_evidence
 from rollback_daemon.faces.cli.terminal import clean, console, escape, has_room, labelled, rows, tell
 from rollback_daemon.faces.telling import clock, flag_value
 
@@ -130,9 +130,7 @@ def _standing(out: Console, one: dict[str, Any]) -> None:
     labelled(out, "flags", escape(one["flags"]["place"]) + _differing(one["flags"]))
     for setting in one["config"]:
         labelled(out, "config", f"{word(setting['outcome'])}  {escape(setting['sentence'])}")
-    for made in one["evidence"]:
-        known = f"of {clock(made['made'])} by {escape(made['by'])}, counts for {made['max_age']}" if made["made"] else ""
-        labelled(out, "evidence", f"{escape(made['evidence'])}  {'; '.join(filter(None, [known, escape(made['why'])]))}")
+    show_evidence.explain(out, one["evidence"])
     if one["broken_glass"]:
         tell(out, f"  [bold red]BREAK-GLASS[/]  it came to this stage past everything: {escape(one['broken_glass'])}")
     if one["degraded"]:

@@ -159,7 +159,8 @@ def _reading(api: FastAPI, guard: Guard, turns: Turns) -> None:
     def preflight(rollout: str) -> dict[str, Any]:
         """Whether everything that a rollout rests on is there. Takes some seconds."""
         watch = informed(guard).watch(rollout)
-        return look_before(watch.rollout, watch.state.position, guard.configuration, guard.journal_file, _CLOCK.now())
+        state = watch.state
+        return look_before(watch.rollout, state.position, guard.configuration, guard.journal_file, _CLOCK.now(), dossier=state.dossier)
 
 
 def _report(guard: Guard, rollout: str) -> dict[str, Any]:

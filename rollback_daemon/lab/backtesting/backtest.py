@@ -17,7 +17,7 @@ from rollback_daemon.lab.backtesting.scoring import scored
 from rollback_daemon.lab.backtesting.server import Server, Tally
 from rollback_daemon.lab.history import Kept, Walk, prune
 from rollback_daemon.lab.history.walk import Fetches
-from rollback_daemon.signals.questions import is_endpoint
+from rollback_daemon.signals.questions import is_query
 
 
 class NothingThere(RollbackdError):
@@ -35,7 +35,7 @@ def backtest(order: Order, server: Server, cache: Path | None, progress: Progres
     """
     version = server.version()
     grids = order.grids
-    queries = [query for query in Walk(order.all, server.fetcher()).queries() if not is_endpoint(query)]
+    queries = [query for query in Walk(order.all, server.fetcher()).queries() if is_query(query)]
     server.check(queries, max(grid.end for grid in grids.values()))
     source: Fetches = server.fetcher()
     if cache is not None:

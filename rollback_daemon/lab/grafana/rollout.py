@@ -14,6 +14,9 @@ _NO_EVIDENCE = "No data. The next stage asks for no evidence, or it is not known
 _NO_BASELINE = "No data. No trigger or gate compares with a baseline, or none was captured yet."
 _NO_CONFIG = "No data. The present stage requires no configuration, or it is not known."
 _NO_BUDGET = "No data. No trigger has a budget for failed queries or lack of data."
+_NO_FIGURE = "No data. No evidence is declared, or it tells nothing now: none is on record, or it is too old."
+_NO_MADE = "No data. No declared evidence is on record."
+_NO_COMING = "No data. No evidence comes by itself, from a folder or a command."
 _UNSEEN = "No data. The value is not known: neither well nor a breach. The panel Sight says why."
 
 
@@ -34,6 +37,7 @@ def rollout(places: Places) -> Dashboard:
     board.row("Phases", *_phases())
     board.row("Values and limits", _value_and_limit(), *_signals())
     board.row("What the next stage asks for", *_next())
+    board.row("Evidence", *_evidence())
     board.row("What happened", *_happened())
     return board.build()
 
@@ -188,7 +192,7 @@ def _next() -> list[Panel]:
             nothing=_NO_CHECK,
         ),
         bands(
-            "Evidence",
+            "Required evidence",
             "Whether each result that the next stage asks for is on record, and young enough.",
             f"min by (check) ({series('check_passing', rollout=_ONE, check='~evidence .+')})",
             "{{check}}",
@@ -209,6 +213,47 @@ def _next() -> list[Panel]:
         ),
         lines("Readiness", "Points of the scorecard, of 100.", [ask(_its("readiness_score"), "points")], stepped=True),
         lines("Soaked", "Time earned at the present stage; it begins anew at each.", [ask(_its("soaked_seconds"), "soaked")], unit="s"),
+    ]
+
+
+def _evidence() -> list[Panel]:
+    age = f"time() - {_its('evidence_made_timestamp_seconds', 'evidence')}"
+    since = f"time() - ({_its('evidence_last_success_timestamp_seconds', 'evidence')} > 0)"
+    runs = [ask(counted("evidence_runs_total", "evidence, outcome", rollout=_ONE), table=True)]
+    return [
+        lines(
+            "Figures of evidence",
+            "What was handed in, or came by itself, in the unit of its kind; a figure ends when it is too old to tell anything.",
+            [ask(_its("evidence_figure", "evidence, figure"), "{{evidence}} {{figure}}")],
+            nothing=_NO_FIGURE,
+            stepped=True,
+        ),
+        bands(
+            "Evidence",
+            "Whether the figures of each tell anything.",
+            f"min by (evidence) ({series('evidence_valid', rollout=_ONE)})",
+            "{{evidence}}",
+            both("none, or too old", "tells", (WARN, GOOD)),
+            width=12,
+            height=8,
+            nothing=_NO_FIGURE,
+        ),
+        lines(
+            "Age of evidence",
+            "Since it was made, or else handed in.",
+            [ask(age, "{{evidence}}"), ask(since, "{{evidence}}: since it last came by itself", "B")],
+            unit="s",
+            nothing=_NO_MADE,
+        ),
+        rows(
+            "Evidence that comes by itself",
+            "Files of folders and runs of commands in the time shown, by what they came to.",
+            runs,
+            Layout({"evidence": "Evidence", "outcome": "Outcome", "Value": "How often"}, sort="How often"),
+            height=8,
+            width=12,
+            nothing=_NO_COMING,
+        ),
     ]
 
 

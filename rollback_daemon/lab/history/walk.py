@@ -17,10 +17,11 @@ from rollback_daemon.lab.history.track import Grid, Track
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.rules.reading import Observations
 from rollback_daemon.signals.observation import Failed, Failure, Observation
-from rollback_daemon.signals.questions import is_endpoint
+from rollback_daemon.signals.questions import is_endpoint, is_query
 
 _TIMES = 60  # a baseline is measured so often in its window, as the daemon does
 NO_HISTORY = Failed(Failure.REFUSED, "an HTTP endpoint has no history; only the daemon can ask it")
+NOT_FOLLOWED = Failed(Failure.REFUSED, "a file that is followed has no history; only the daemon reads it")
 
 
 class Fetches(Protocol):
@@ -70,7 +71,7 @@ class Walk:
 
     def _asked(self, grid: Grid) -> list[dict[str, Grid]]:
         """For each piece the queries, and at which times."""
-        queries = {query: every for query, every in self.queries().items() if not is_endpoint(query)}
+        queries = {query: every for query, every in self.queries().items() if is_query(query)}
         return [{query: own for query, every in queries.items() if (own := _own(grid, part, every))} for part in _pieces(grid, self.piece)]
 
     def _order(self, pool: ThreadPoolExecutor, asked: Mapping[str, Grid]) -> dict[str, Future[Track]]:
@@ -80,10 +81,10 @@ class Walk:
         return {query: pool.submit(fetch, query, grid) for query, grid in asked.items()}
 
     def _observations(self, part: Grid, tracks: Mapping[str, Track]) -> Iterator[tuple[datetime, Observations]]:
-        endpoints: dict[str, Observation] = dict.fromkeys((query for query in self.queries() if is_endpoint(query)), NO_HISTORY)
+        now_only: dict[str, Observation] = {one: NO_HISTORY if is_endpoint(one) else NOT_FOLLOWED for one in self.queries() if not is_query(one)}
         for index in range(part.count):
             at = part.at(index)
-            seen = dict(endpoints)
+            seen = dict(now_only)
             for query, track in tracks.items():
                 own = index if track.grid.step == part.step else _exactly(track.grid, at)
                 if own is not None:

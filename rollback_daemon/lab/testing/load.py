@@ -49,6 +49,7 @@ class Case:
     step: timedelta
     series: Sequence[Input]
     endpoints: Mapping[str, Sequence[Point]]
+    followed: Mapping[str, Sequence[Point]]
     written: CasePart
     roles: Mapping[str, list[str]] | None
     fuzzy: bool
@@ -110,6 +111,7 @@ class _Reader:
             step=one.interval or interval,
             series=series,
             endpoints=endpoints,
+            followed={part.signal: self._figures((*at, "followed", index), part.values) for index, part in enumerate(one.followed)},
             written=one,
             roles=self._written.roles or None,
             fuzzy=self._written.fuzzy_compare,
@@ -186,6 +188,12 @@ class _Reader:
         found = self._points(at, text)
         if odd := [point for point in found if point not in {None, 0.0, 1.0}]:
             self._complain((*at, "values"), f"an endpoint is 1 (well), 0 (not) or _ (could not be asked), not {odd[0]}")
+        return found
+
+    def _figures(self, at: _Trail, text: str) -> Sequence[Point]:
+        found = self._points(at, text)
+        if odd := [point for point in found if point is not None and not isinstance(point, float)]:
+            self._complain((*at, "values"), f"a figure is a number, or _ where nothing can be told, not {odd[0]}")
         return found
 
     def _check_purpose(self, at: _Trail, one: CasePart) -> None:

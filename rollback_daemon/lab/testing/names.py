@@ -24,7 +24,7 @@ Mistake = tuple[tuple[Step, ...], str]
 
 def needs_rollout(one: CasePart) -> bool:
     """Whether the case asks for anything that only a rollout has."""
-    return bool(one.rollout_test or one.alert_rule_test or one.people or one.endpoints or one.stage or one.soaked or one.baselines)
+    return bool(one.rollout_test or one.alert_rule_test or one.people or one.endpoints or one.followed or one.stage or one.soaked or one.baselines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,9 @@ class Names:
         asked = [url for signal in self.rollout.signals for url in signal.endpoints]
         for index, part in enumerate(one.endpoints):
             yield from self._unknown(("endpoints", index, "endpoint"), "endpoint", [part.endpoint], asked)
+        followed = [signal.name for signal in self.rollout.signals if signal.followed]
+        for index, figure in enumerate(one.followed):
+            yield from self._unknown(("followed", index, "signal"), "signal of a followed file", [figure.signal], followed)
         for index, act in enumerate(one.people):
             yield from self._of_act(("people", index), act)
         for index, alert in enumerate(one.alert_rule_test):

@@ -4,6 +4,7 @@ The order at a time is: the evaluation, what people do then, what is expected. L
 comparison (`expectations`, `alert_tests`, `expressions`), several cases (`suite`).
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -31,13 +32,15 @@ from rollback_daemon.lab.testing.server import fill, throwaway
 from rollback_daemon.replay import Replay
 from rollback_daemon.rules.model import BASELINE, Rollout, Stage
 from rollback_daemon.rules.reading import Observations
-from rollback_daemon.signals.observation import Failed, Observation, Value
+from rollback_daemon.signals.observation import Failed, NoData, Observation, Value
 from rollback_daemon.signals.observation import Failure as Why
 from rollback_daemon.signals.prometheus import Prometheus
 
 _PATIENCE = Patience(attempts=3, first=0.1, longest=0.5)
 _WITHIN = timedelta(seconds=60)
 _NOT_ASKED = Failed(Why.UNREACHABLE, "the test does not say how this endpoint is")
+_NOT_FOLLOWED = Failed(Why.UNREACHABLE, "the test does not say what this signal finds in its followed file")
+_UNTOLD = NoData("the test says that nothing can be told")
 
 
 @dataclass(slots=True)
@@ -98,8 +101,9 @@ def _act(case: Case, story: Story, url: str, is_over: Callable[[], bool]) -> Ite
         for now, seen in walk.through(grid):
             if is_over():
                 raise HistoryGone("it was stopped")
-            of_evidence = figures.as_observations(story.rollout, story.state.dossier, now)  # what people hand in now is for the next evaluation
-            observations = {**of_evidence, **seen, **_endpoints(case, story.rollout, now - EPOCH)}
+            # what people hand in now is for the next evaluation
+            of_evidence = figures.as_observations(story.rollout, story.state.dossier, story.state.position, now)
+            observations = {**of_evidence, **seen, **_endpoints(case, story.rollout, now - EPOCH), **_followed(case, story.rollout, now - EPOCH)}
             first = len(story.log)
             story.cycle(observations, now)
             while due and EPOCH + due[-1].time < now + case.interval:
@@ -159,4 +163,17 @@ def _endpoints(case: Case, rollout: Rollout, at: timedelta) -> Mapping[str, Obse
         points = case.endpoints.get(url, ())
         point = points[min(at // case.step, len(points) - 1)] if points else None
         found[url] = Value({(): float(point)}) if isinstance(point, float) else _NOT_ASKED
+    return found
+
+
+def _followed(case: Case, rollout: Rollout, at: timedelta) -> Mapping[str, Observation]:
+    """What each signal finds in the file that it follows: as its last value says."""
+    found: dict[str, Observation] = {}
+    for signal in rollout.signals:
+        points = case.followed.get(signal.name)
+        if signal.followed and points:
+            point = points[min(at // case.step, len(points) - 1)]
+            found[signal.followed] = Value({(): point}) if isinstance(point, float) and not math.isnan(point) else _UNTOLD
+        elif signal.followed:
+            found.setdefault(signal.followed, _NOT_FOLLOWED)
     return found

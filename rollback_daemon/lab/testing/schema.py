@@ -58,6 +58,13 @@ class EndpointPart(Part):
     values: Label
 
 
+class FollowedPart(Part):
+    """What a signal finds that is a figure of a followed file, in the same notation: its value, or `_` where nothing can be told."""
+
+    signal: Text
+    values: Label
+
+
 class ExpectedAlert(Part):
     """One firing alert. What rollbackd adds to every alert is compared only where it is given."""
 
@@ -146,6 +153,7 @@ class CasePart(Part):
     soaked: Duration = timedelta()
     baselines: dict[str, Number] = {}
     endpoints: list[EndpointPart] = []
+    followed: list[FollowedPart] = []
     people: list[Act] = []
     rollout_test: list[RolloutTest] = []
 

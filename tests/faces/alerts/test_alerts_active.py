@@ -386,6 +386,7 @@ def test_every_alert_of_a_rollout_has_a_severity_and_a_meaning() -> None:
         "RolloutRehearsalFailed",
         "RolloutDegraded",
         "RolloutHeld",
+        "RolloutEvidenceFailed",
         "RolloutUnverified",
         "RolloutFrozen",
         "RolloutEscalated",

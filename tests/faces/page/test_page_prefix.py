@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from rollback_daemon.lab.servers import PrometheusServer, Server, free_port
+from rollback_daemon.lab.toolset import CHECKOUT
 from tests.faces.http.bench import rollbackd
 from tests.faces.http.door import Papers
 from tests.faces.page.conftest import Sight
@@ -55,7 +56,7 @@ class Nginx(Server):
 
 @pytest.fixture(scope="module")
 def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    program = shutil.which("nginx", path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", str(CHECKOUT / ".tools" / "bin")]))
     missing = "there is no nginx; install the package nginx"
     if program is None and os.environ.get("CI") == "true":
         pytest.fail(missing)

@@ -1,0 +1,53 @@
+"""Evidence that comes by itself, in words: how it is understood, and what tends to go wrong with it.
+
+Must not live here: other advice (`advice`), mistakes (`build_evidence`), whether anything is there on this machine (`governance.program_checks`).
+"""
+
+import shlex
+from collections.abc import Iterator
+
+from rollback_daemon.documents import Step
+from rollback_daemon.durations import format_duration
+from rollback_daemon.errors import Problem
+from rollback_daemon.rules.duties import Declared, Inbox, Scheduled
+from rollback_daemon.rules.model import Rollout
+from rollback_daemon.rules.places import problem_at
+
+
+def coming(rollout: Rollout) -> Iterator[str]:
+    """One line for each."""
+    for one in rollout.evidence:
+        match one.comes:
+            case Inbox(folder=folder, files=files):
+                yield f'evidence {one.name}: files "{files}" that are laid into {folder}, read as {one.kind}; the newest counts for {_counts(one)}'
+            case Scheduled(command=command, every=every, result=result):
+                what = f"what it writes to {result}" if result else "what it prints"
+                how = f"{shlex.join(command.argv)} is run every {format_duration(every)}, within {format_duration(command.timeout)}"
+                yield f"evidence {one.name}: {how}, and {what} is read as {one.kind}; it counts for {_counts(one)}"
+
+
+def warnings(rollout: Rollout) -> Iterator[Problem]:
+    """What tends to go wrong."""
+    yield from (problem_at(rollout, trail, text) for trail, text in (*_gaps(rollout), *_shared(rollout)))
+
+
+def _counts(one: Declared) -> str:
+    return format_duration(one.max_age) + (" at its stage" if one.per_stage else "")
+
+
+def _gaps(rollout: Rollout) -> Iterator[tuple[tuple[Step, ...], str]]:
+    for one in rollout.evidence:
+        comes = one.comes
+        if isinstance(comes, Scheduled) and one.max_age < comes.every + comes.command.timeout:
+            longest = f"every and timeout together ({format_duration(comes.every + comes.command.timeout)})"
+            yield ("evidence", one.name, "max_age"), f"is shorter than {longest}: a slow run leaves a gap in which nothing is known"
+
+
+def _shared(rollout: Rollout) -> Iterator[tuple[tuple[Step, ...], str]]:
+    first: dict[Inbox, str] = {}
+    for one in rollout.evidence:
+        if isinstance(one.comes, Inbox):
+            other = first.setdefault(one.comes, one.name)
+            if other != one.name:
+                text = f'is that of "{other}", with the same files, and each file is read as both; give them other names'
+                yield ("evidence", one.name, "from", "folder"), text
