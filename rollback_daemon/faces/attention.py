@@ -52,6 +52,7 @@ WORDS = {
     "RolloutUnverified": "unverified",
     "RolloutFrozen": "frozen",
     "RolloutEscalated": "escalated",
+    "RolloutEvidenceFailed": "evidence does not come",
     "RolloutRollbackScheduled": "rollback announced",
     "RolloutFollowUpFailed": "follow-up failed",
     "RolloutDecisionDue": "decision due",

@@ -33,7 +33,10 @@ HOOK = {"hook": "ticket", "waiting": 3, "since": AT, "error": f"exit code 1 {NAS
 VOTE = {"by": "bob", "role": "security", "decision": "NO-GO", "why": "not yet", "conditions": [], "resolved": ""}
 PROPOSAL = {"to": "half", "by": "pam", "why": NASTY, "needed": 2, "roles": ["lead", "security"], "expires": AT, "votes": []}
 PEOPLE: dict[str, Any] = {"next": "half", "approvals": "lead, security", "void": "", "checkpoints": [], "rehearsed": None}
-EVIDENCE = {"evidence": "soak", "kind": "soak", "max_age": "1d", "made": AT, "by": NASTY, "figures": {"violations": 0.0}, "why": "older than 1d"}
+COMING = {"failed": "exited with 7", "sentence": "comes from soak.sh every 6h; FAILING since 03:00: exited with 7"}
+LEFT_OUT = {"name": NASTY, "reason": "no GPU here", "outcome": "failed"}
+MADE = {"made": AT, "by": NASTY, "notes": ["2 games of 15 were not begun"], "excluded": [LEFT_OUT], "coming": COMING}
+EVIDENCE = {"evidence": "soak", "kind": "soak", "max_age": "1d", **MADE, "figures": {"violations": 0.0}, "why": "older than 1d"}
 TRIGGER = {
     "alert": NASTY,
     "phase": "firing",
@@ -108,7 +111,7 @@ def test_checkpoints_and_rehearsals_are_told() -> None:
 
 def test_evidence_is_told_with_its_figures_and_why_it_tells_nothing() -> None:
     text = part("evidence", {"evidence": [EVIDENCE, {**EVIDENCE, "made": None, "figures": {}, "why": "it is not on record"}]})
-    for said in ("<dt>violations</dt><dd>0</dd>", "older than 1d", "it is not on record"):
+    for said in ("<dt>violations</dt><dd>0</dd>", "older than 1d", "it is not on record", "15 were not begun", "no GPU here", "FAILING since 03:00"):
         assert said in text
     assert "hidden" in part("evidence", {"evidence": []})
 
