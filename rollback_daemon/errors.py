@@ -15,6 +15,7 @@
 Lives here: exceptions and `Problem`. Must not live here: anything that imports another module of the package.
 """
 
+import re
 from dataclasses import dataclass
 
 
@@ -41,8 +42,14 @@ class ConfigurationError(RollbackdError):
     """Files that cannot be used, with every problem found in them, in the order of their places."""
 
     def __init__(self, problems: list[Problem]) -> None:
-        self.problems = sorted(set(problems))
+        self.problems = sorted(set(problems), key=_place)
         super().__init__("\n".join(map(str, self.problems)))
+
+
+def _place(problem: Problem) -> tuple[object, ...]:
+    """The order of a reader: `cases[2]` comes before `cases[10]`."""
+    steps = [int(one) if one.isdecimal() else one for one in re.split(r"(\d+)", problem.path)]
+    return problem.file, problem.line, problem.column, steps, problem.text
 
 
 class FlagError(RollbackdError):

@@ -1,8 +1,9 @@
 """What the judge remembers of a rollout, as text and back: pending and firing series, counts, time soaked, what a stage has come to.
 
-What the journal tells is not in it: that is rebuilt from the journal's records. Nor is the time of the last step, which the journal keeps once
-for all; and the time soaked is kept to the minute, rounded down: the text of a quiet rollout stays the same, and need not be written. Text that an
-older or newer version wrote and that cannot be read is forgotten, which costs pending time and nothing else.
+Also which evidence does not come, and which files were refused. What the journal tells is not in it: that is rebuilt from the journal's records. Nor
+is the time of the last step, which the journal keeps once for all; and the time soaked is kept to the minute, rounded down: the text of a quiet
+rollout stays the same, and need not be written. Text that an older or newer version wrote and that cannot be read is forgotten, which costs pending
+time and nothing else.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from rollback_daemon.judge.attempts import Attempt
 from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.state import State, Waited
 from rollback_daemon.judge.tenure import Tenure
@@ -33,6 +35,7 @@ class _Remembered:
     failing: frozenset[str] = frozenset()
     misconfigured: tuple[str, ...] = ()
     misconfigured_since: datetime | None = None
+    attempts: Mapping[str, Attempt] = field(default_factory=dict)
 
 
 _ADAPTER = TypeAdapter(_Remembered)
@@ -54,6 +57,7 @@ def dump(state: State) -> str:
         state.failing,
         state.misconfigured,
         state.misconfigured_since,
+        {name: lasting for name, one in state.attempts.items() if (lasting := one.lasting)},
     )
     return _ADAPTER.dump_json(remembered).decode()
 
@@ -81,4 +85,5 @@ def load(text: str | None, recorded: State, stopped: datetime | None) -> State:
         failing=kept.failing,
         misconfigured=kept.misconfigured,
         misconfigured_since=kept.misconfigured_since,
+        attempts=kept.attempts,
     )

@@ -36,6 +36,7 @@ _SENTENCES = {
     "string_too_short": "must not be empty",
 }
 _FORMS = {"model_type", "model_attributes_type", "dict_type"}
+_ALIKE = 0.8  # of 1, by difflib: a slip of the fingers, not another word
 _UNSAID = object()
 _WITHOUT_VALUE = {"too_short", "too_long", "string_too_short"}
 
@@ -82,8 +83,15 @@ def _complaint(schema: type[BaseModel], value: Any, detail: Any, unsaid: Collect
         key, known = str(trail[-1]), sorted(_known_keys(schema, loc[:-1]))
         return Complaint(trail, f'unknown key "{key}"; {did_you_mean(key, known)}', at_key=True, meant=closest(key, known) or "")
     if kind == "missing":
-        return Complaint(trail, f'"{trail[-1]}" is missing; it must be given', missing=True)
+        return Complaint(trail, f'"{trail[-1]}" is missing; it must be given{_instead(schema, loc, detail["input"])}', missing=True)
     return Complaint(trail, _sentence(kind, detail) + (_form(schema, loc) if kind in _FORMS else ""))
+
+
+def _instead(schema: type[BaseModel], loc: Trail, beside: Any) -> str:
+    """What stands in a mapping that may have any key, and was perhaps meant as the one that is missing."""
+    strangers = set(map(str, beside)) - _known_keys(schema, loc[:-1]) if isinstance(beside, dict) else set()
+    meant = difflib.get_close_matches(str(loc[-1]), sorted(strangers), n=1, cutoff=_ALIKE)
+    return f'; is it "{meant[0]}", misspelt?' if meant else ""
 
 
 def spoken(detail: Any) -> str:

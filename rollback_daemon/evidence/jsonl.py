@@ -66,4 +66,4 @@ FIGURES = {
     "samples": Figure("count", "lines in the window that have the field and are as `where` says"),
     "lines": Figure("count", "lines in the file"),
 }
-KIND = Kind("a JSON-lines file: a field, an aggregate, a window", FIGURES, read, Settings)
+KIND = Kind("a JSON-lines file: a field, an aggregate, a window", FIGURES, read, Settings, alike=True)

@@ -150,6 +150,8 @@ def read(source: Source, settings: Settings) -> Result:
         parser.Parse(source.data, True)  # noqa: FBT003 (it takes no keywords)
     except expat.ExpatError as error:
         source.refuse(f"is no XML: {expat.ErrorString(error.code)}; was it written to its end?", "", error.lineno, error.offset + 1)
+    except (LookupError, ValueError):  # of the parser: for an encoding that Python does not have, or of several bytes
+        source.refuse("is written in an encoding that cannot be read; write it as UTF-8", "", 1, 1)
     except _Refused as error:
         text, line, column = error.args
         source.refuse(text, "", line, column)

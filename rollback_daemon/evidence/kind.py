@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any, NoReturn
+from traceback import extract_tb
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel
 
@@ -25,8 +26,13 @@ CLOCK_SKEW = timedelta(minutes=5)
 NOT_YET = "has not come yet; look at the clock of the runner and at this one"
 """What is said of a time in the future."""
 
+_READ = TypeVar("_READ")
 ENOUGH = 100
 """So many mistakes are named; whoever finds more need not go on."""
+
+
+class DefectOfReader(ConfigurationError):
+    """A file that its reader trips over: neither is it read, nor is it said what is wrong with it. The cause is what the reader raised."""
 
 
 def few(problems: Iterable[Problem]) -> list[Problem]:
@@ -66,6 +72,18 @@ class Source:
     def in_future(self, at: datetime) -> bool:
         """Whether that time has not come, beyond what clocks may differ by."""
         return at > self.now + CLOCK_SKEW
+
+
+def guarded(source: Source, read: Callable[[], _READ]) -> _READ:
+    """What `read` makes of the source. Raises ConfigurationError, and DefectOfReader for whatever else: no file may end who reads others, too."""
+    try:
+        return read()
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        at = extract_tb(error.__traceback__)[-1]
+        place = f"{type(error).__name__} in {at.filename.rpartition('/')[2]}, line {at.lineno}"
+        raise DefectOfReader([source.problem(f"cannot be read: {place}; this is a defect of rollbackd, report it")]) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +147,20 @@ class NoSettings(Part):
 class Kind:
     """A kind as the registry has it.
 
-    `settings`: what the rules may say of it beside its name. `read`: raises ConfigurationError with every mistake in the file, each with its place
-    and what would be right. `form`: the format of the file where it is ours to say, for a JSON Schema; None where others have defined it.
-    `checks`: whether such a file has checks that can fail.
+    `settings`: what the rules may say of it beside its name. `reader`: raises ConfigurationError with every mistake in the file, each with its place
+    and what would be right; it is called by `read` only. `form`: the format of the file where it is ours to say, for a JSON Schema; None where others
+    have defined it. `checks`: whether such a file has checks that can fail. `alike`: whether two results may be the same bytes and not say when they
+    were made, so that these bytes can be news again.
     """
 
     summary: str
     figures: Mapping[str, Figure]
-    read: Callable[[Source, Any], Result]
+    reader: Callable[[Source, Any], Result]
     settings: type[BaseModel] = NoSettings
     form: type[BaseModel] | None = None
     checks: bool = False
+    alike: bool = False
+
+    def read(self, source: Source, settings: Any) -> Result:
+        """The file's figures. Raises ConfigurationError, and nothing else, whatever is in the file."""
+        return guarded(source, lambda: self.reader(source, settings))

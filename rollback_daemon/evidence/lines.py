@@ -57,7 +57,7 @@ def said(error: ValueError) -> str:
 
 
 def measured(line: dict[str, Any], settings: Settings) -> float | None:
-    """The value of a line, 1 where lines are counted; None for a line that is none of ours, and for NaN. Raises ValueError for what is no number."""
+    """The value of a line, 1 where lines are counted; None for a line that is none of ours, and for NaN. Raises ValueError for anything else."""
     found = at(line, settings.field)
     if found is _NOTHING or found is None or not all(_same(at(line, where), wanted) for where, wanted in settings.where.items()):
         return None
@@ -65,7 +65,9 @@ def measured(line: dict[str, Any], settings: Settings) -> float | None:
         return 1.0
     if not isinstance(found, (int, float)):
         raise ValueError(f"has no number at {settings.field}; only the aggregate count takes anything")
-    return float(found) if math.isfinite(found) else None
+    if math.isinf(found):
+        raise ValueError(f"has a number at {settings.field} that is not finite")
+    return None if math.isnan(found) else float(found)
 
 
 def when(line: dict[str, Any], pointer: str) -> float:
@@ -75,7 +77,7 @@ def when(line: dict[str, Any], pointer: str) -> float:
         return since_epoch(found).timestamp()
     if found is _NOTHING:
         raise ValueError(f'has no time at {pointer}; "time" says where it is')
-    return instant(found).timestamp()
+    return since_epoch(instant(found).timestamp()).timestamp()
 
 
 def at(value: Any, pointer: str) -> Any:

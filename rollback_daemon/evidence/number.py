@@ -14,9 +14,9 @@ def read(source: Source, _settings: NoSettings) -> Result:
         source.refuse("must be one number on one line, and nothing else")
     try:
         value = parse_quantity(text)
-    except ValueError as error:
-        source.refuse(f"{shown(text)} is no number: {error}")
+    except ValueError:
+        source.refuse(f"{shown(text)} is no number; write 0.987, a ratio (98.7%), a duration (812ms) or a size (100MB)")
     return Result({"value": value}, source.digest)
 
 
-KIND = Kind("a file with one number", {"value": Figure("", "the number; 1% is 0.01, 200ms is 0.2, 1kB is 1000")}, read)
+KIND = Kind("a file with one number", {"value": Figure("", "the number; 1% is 0.01, 200ms is 0.2, 1kB is 1000")}, read, alike=True)

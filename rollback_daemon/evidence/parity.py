@@ -10,6 +10,7 @@ from pydantic import Field
 from rollback_daemon.errors import Problem
 from rollback_daemon.evidence.exclusions import Exclusion, Exclusions
 from rollback_daemon.evidence.kind import NOT_YET, Figure, Kind, Result, Source, known
+from rollback_daemon.evidence.mistaken import refuse_mistaken
 from rollback_daemon.evidence.reading import Instant, Written, bounded, formed, json_of
 from rollback_daemon.schema import Part, Text
 
@@ -52,7 +53,9 @@ class ParityReport(Written):
 
 def read(source: Source, settings: Settings) -> Result:
     """The figures of a parity report; its parts must agree with its sum."""
-    report = formed(source, json_of(bounded(source)), ParityReport, '{"suites": [...], "total_cases": 19, "mismatches_total": 0}')
+    value = json_of(bounded(source))
+    refuse_mistaken(source, value, "parity")
+    report = formed(source, value, ParityReport, '{"suites": [...], "total_cases": 19, "mismatches_total": 0}')
     source.reject_if(_contradictions(source, report))
     exclusions = Exclusions(settings.exclude)
     for one in report.samples:
@@ -93,4 +96,4 @@ def _contradictions(source: Source, report: ParityReport) -> Iterator[Problem]:
         yield source.problem("names a case twice; an excluded one would be taken off twice", "samples")
 
 
-KIND = Kind("a parity report", FIGURES, read, Settings, ParityReport)
+KIND = Kind("a parity report", FIGURES, read, Settings, ParityReport, alike=True)

@@ -28,6 +28,7 @@ _PIECE = 50
 _LONGEST_INT = 40  # digits: more are no count and no identifier, and reading them takes its time
 _RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()  # what is later is rounded into a year that no calendar has
 _FORM = TypeVar("_FORM", bound=BaseModel)
 
 
@@ -41,18 +42,23 @@ def instant(value: Any) -> datetime:
     """A time as RFC 3339 has it, with its zone. Raises ValueError for anything else."""
     if isinstance(value, str) and _RFC3339.fullmatch(value):
         try:
-            return datetime.fromisoformat(value.upper())
-        except ValueError:
+            at = datetime.fromisoformat(value.upper())
+            at.astimezone(UTC)  # of the first and the last day of the calendar, not every zone has it in UTC
+        except (ValueError, OverflowError):
             pass
+        else:
+            return at
     raise ValueError(f"{shown(value)} is no time; write it as RFC 3339 has it, with its zone, for instance 2026-11-20T03:12:00Z")
 
 
 def since_epoch(seconds: float) -> datetime:
     """A time given in Unix seconds. Raises ValueError for one that no calendar has."""
     try:
-        return _EPOCH + timedelta(seconds=seconds)
+        if not seconds > _LAST:
+            return _EPOCH + timedelta(seconds=seconds)
     except OverflowError:
-        raise ValueError(f"{seconds:g} is no time in Unix seconds") from None
+        pass
+    raise ValueError(f"{seconds:g} is no time in Unix seconds")
 
 
 Instant = Annotated[datetime, BeforeValidator(instant), WithJsonSchema({"type": "string", "format": "date-time"})]

@@ -3,7 +3,8 @@
 Must not live here: the format (`scoring.raw_results`), what counts (`scoring.first_runs`), the gate itself (`scoring.release_gate`).
 """
 
-from rollback_daemon.evidence.kind import Figure, Kind, NoSettings, Result, Source, known, ratio
+from rollback_daemon.evidence.engines import EngineSettings, refuse_others
+from rollback_daemon.evidence.kind import Figure, Kind, Result, Source, known, ratio
 from rollback_daemon.evidence.scoring.first_runs import first_runs
 from rollback_daemon.evidence.scoring.raw_results import RawResults, read_raw
 from rollback_daemon.evidence.scoring.release_gate import output_shape, p95, parity
@@ -20,10 +21,22 @@ FIGURES = {
     "correction_rate": Figure("ratio", "first runs whose answer had to be corrected"),
 }
 
+_ABOUT = {
+    "critical": ("critical_failures", 0),
+    "role": ("role_mismatches", 0),
+    "benchmark": ("output_shape_rate", 1),
+    "corrected": ("correction_rate", None),
+}
+"""Of a field: the figure that rests on it, and what that is while nothing is wrong; of None, any value may be too good."""
 
-def read(source: Source, _settings: NoSettings) -> Result:
-    """The figures of one raw result file; the time is when its runner's session began."""
+
+def read(source: Source, settings: EngineSettings) -> Result:
+    """The figures of one raw result file; the time is when its runner's session began.
+
+    One that a misspelt field would be about cannot be told as long as it looks good.
+    """
     file = read_raw(source)
+    refuse_others(source, file.engine, settings, "engine")
     runs = first_runs([file])
     counted = runs.counted
     some = len(counted) or None
@@ -39,6 +52,10 @@ def read(source: Source, _settings: NoSettings) -> Result:
         latency_p95=p95(run.latency_ms for run in counted),
         correction_rate=ratio(sum(run.corrected for run in counted), len(counted)),
     )
+    for field in file.slips.keys() & _ABOUT.keys():
+        figure, best = _ABOUT[field]
+        if best is None or figures.get(figure) == best:
+            figures.pop(figure, None)
     facts = {
         "engine": file.engine,
         "not_passed": [run.name for run in counted if not run.passed],
@@ -49,4 +66,4 @@ def read(source: Source, _settings: NoSettings) -> Result:
     return Result(figures, source.digest, file.started_at, facts, notes=file.hints)
 
 
-KIND = Kind("a raw result file of a case runner", FIGURES, read, form=RawResults)
+KIND = Kind("a raw result file of a case runner", FIGURES, read, EngineSettings, RawResults)

@@ -12,6 +12,7 @@ from enum import StrEnum
 MOST = 1_000_000
 """So many samples are kept; of more, the oldest are given up."""
 _GIVEN_UP = 20  # this part of them at a time
+_WINDOWS = 4  # of so many at most the values are kept by their size
 
 
 class Aggregate(StrEnum):
@@ -28,21 +29,14 @@ class Aggregate(StrEnum):
     P99 = "p99"
 
 
-def _rank(percent: int) -> Callable[[Sequence[float]], float]:
-    """By the nearest rank, as the release gate does it."""
-    return lambda values: sorted(values)[-(-percent * len(values) // 100) - 1]
-
-
 _OF_MANY: dict[Aggregate, Callable[[Sequence[float]], float]] = {
     Aggregate.LAST: lambda values: values[-1],
     Aggregate.SUM: math.fsum,
     Aggregate.MEAN: lambda values: math.fsum(values) / len(values),
     Aggregate.MIN: min,
     Aggregate.MAX: max,
-    Aggregate.P50: _rank(50),
-    Aggregate.P95: _rank(95),
-    Aggregate.P99: _rank(99),
 }
+_PERCENT = {Aggregate.P50: 50, Aggregate.P95: 95, Aggregate.P99: 99}
 
 
 class Samples:
@@ -51,12 +45,17 @@ class Samples:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._times, self._values = array("d"), array("d")
-        self._ordered = True
+        self._ordered = 0  # so many of them, from the first on, stand in their order
+        self._ranked: dict[int, array[float]] = {}  # from one on, the values by their size: several percentiles of a window need them
         self.lost = -math.inf
+
+    def __len__(self) -> int:
+        return len(self._times)
 
     def add(self, at: float, value: float) -> None:
         """One more. It stands behind those of the same time."""
-        self._ordered = self._ordered and (not self._times or self._times[-1] <= at)
+        self._ordered += self._ordered == len(self._times) and (not self._times or self._times[-1] <= at)
+        self._ranked.clear()
         self._times.append(at)
         self._values.append(value)
         if len(self._times) > self._most:
@@ -70,6 +69,8 @@ class Samples:
         gone = bisect_right(self._times, until)
         if gone:
             del self._times[:gone], self._values[:gone]
+            self._ordered = len(self._times)
+            self._ranked.clear()
 
     def count(self, since: float) -> int:
         """How many are later than that."""
@@ -86,14 +87,28 @@ class Samples:
         if aggregate is Aggregate.COUNT:
             return float(self.count(since))
         self._put_in_order()
-        values = self._values[bisect_right(self._times, since) :]
-        return _OF_MANY[aggregate](values) if values else None
+        first = bisect_right(self._times, since)
+        if first == len(self._times):
+            return None
+        if aggregate in _PERCENT:
+            return self._of_rank(_PERCENT[aggregate], first)
+        return _OF_MANY[aggregate](self._values[first:])
+
+    def _of_rank(self, percent: int, first: int) -> float:
+        """By the nearest rank, as the release gate does it."""
+        if first not in self._ranked:
+            if len(self._ranked) == _WINDOWS:
+                self._ranked.clear()
+            self._ranked[first] = array("d", sorted(self._values[first:]))
+        values = self._ranked[first]
+        return values[-(-percent * len(values) // 100) - 1]
 
     def _put_in_order(self) -> None:
-        """By their times; of the same time, as they came."""
-        if self._ordered:
+        """By their times; of the same time, as they came. What stands before the first that came late stays where it is."""
+        if self._ordered == len(self._times):
             return
-        order = sorted(range(len(self._times)), key=self._times.__getitem__)
-        self._times = array("d", [self._times[index] for index in order])
-        self._values = array("d", [self._values[index] for index in order])
-        self._ordered = True
+        first = bisect_right(self._times, min(self._times[self._ordered :]), 0, self._ordered)
+        order = sorted(range(first, len(self._times)), key=self._times.__getitem__)
+        self._times[first:] = array("d", [self._times[index] for index in order])
+        self._values[first:] = array("d", [self._values[index] for index in order])
+        self._ordered = len(self._times)

@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from rollback_daemon.evidence.kind import NOT_YET, Figure, Kind, NoSettings, Result, Source, known
+from rollback_daemon.evidence.engines import EngineSettings, refuse_others
+from rollback_daemon.evidence.kind import NOT_YET, Figure, Kind, Result, Source, known
+from rollback_daemon.evidence.mistaken import refuse_mistaken
 from rollback_daemon.evidence.reading import Instant, Written, bounded, formed, json_of
 
 FIGURES = {
@@ -46,9 +48,12 @@ class _Diff(Written):
     files: _Files
 
 
-def read(source: Source, _settings: NoSettings) -> Result:
+def read(source: Source, settings: EngineSettings) -> Result:
     """The comparison; the time is that of the older of its two sessions. One that contradicts itself is refused."""
-    diff = formed(source, json_of(bounded(source)), _Diff, "what `rollbackd shadow-diff --out` writes")
+    value = json_of(bounded(source))
+    refuse_mistaken(source, value, "shadow_diff")
+    diff = formed(source, value, _Diff, "what `rollbackd shadow-diff --out` writes")
+    refuse_others(source, diff.files.v3.engine, settings, "files.v3.engine")
     if diff.canary_allowed is not (diff.decision == "go") or (diff.regressed_critical and diff.decision != "no-go"):
         source.refuse(f'is "{diff.decision}", which the rest of the file contradicts; compare again', "decision")
     made_at = min(diff.files.v2.started_at, diff.files.v3.started_at)
@@ -68,4 +73,4 @@ def read(source: Source, _settings: NoSettings) -> Result:
     return Result(figures, source.digest, made_at, facts, notes=tuple(f"critical case {one} regressed" for one in named))
 
 
-KIND = Kind("the JSON of `rollbackd shadow-diff`", FIGURES, read)
+KIND = Kind("the JSON of `rollbackd shadow-diff`", FIGURES, read, EngineSettings)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rollback_daemon.errors import Problem
 from rollback_daemon.evidence.kind import NOT_YET, Figure, Kind, NoSettings, Result, Source, known, ratio
+from rollback_daemon.evidence.mistaken import refuse_mistaken
 from rollback_daemon.evidence.reading import Instant, Written, bounded, formed, json_of
 
 _COUNTS = {
@@ -74,7 +75,9 @@ class SoakReport(Written):
 
 def read(source: Source, _settings: NoSettings) -> Result:
     """The figures of a soak report; its parts must agree with its sums."""
-    report = formed(source, json_of(bounded(source)), SoakReport, '{"timestamp": "2026-11-20T03:12:00Z", "config": {...}, "overall": {...}}')
+    value = json_of(bounded(source))
+    refuse_mistaken(source, value, "soak")
+    report = formed(source, value, SoakReport, '{"timestamp": "2026-11-20T03:12:00Z", "config": {...}, "overall": {...}}')
     source.reject_if(_contradictions(source, report))
     played, config = report.overall, report.config
     planned = max(len(config.board_types) * config.games_per_board, played.total_games)

@@ -15,7 +15,7 @@ from rollback_daemon.faces.aftercare_alerts import AFTERCARE_ALERTS
 from rollback_daemon.faces.evidence_alerts import EVIDENCE_ALERTS
 from rollback_daemon.faces.rollout_alert import Finding, RolloutAlert
 from rollback_daemon.flags.store import FlagValue
-from rollback_daemon.judge import budgets, relief
+from rollback_daemon.judge import budgets, citing, relief
 from rollback_daemon.judge.act import sentence
 from rollback_daemon.judge.budgets import Budget
 from rollback_daemon.judge.drift import Drift
@@ -78,10 +78,10 @@ def _of_triggers(rollout: Rollout, state: State, judgement: Judgement) -> Iterat
         known = state.triggers.get(judged.trigger.name, judged.state)
         for series in known.active:
             if series.alerting and series.firing_since:
-                yield _of_series(rollout, judged, series, series.firing_since, judgement.at)
+                yield _of_series(rollout, state, judged, series, series.firing_since, judgement.at)
 
 
-def _of_series(rollout: Rollout, judged: TriggerJudgement, series: Active, since: datetime, now: datetime) -> _Raw:
+def _of_series(rollout: Rollout, state: State, judged: TriggerJudgement, series: Active, since: datetime, now: datetime) -> _Raw:
     trigger, labels = judged.trigger, dict(series.labels)
     level = {"level": level_names(rollout)[0]} if climbs(trigger) else {}
     own = {name: render(text, series.value, labels) for name, text in trigger.labels.items()}
@@ -89,7 +89,7 @@ def _of_series(rollout: Rollout, judged: TriggerJudgement, series: Active, since
     exported = {f"exported_{name}": labels.pop(name) for name in (*_RESERVED, *level) if name in labels}
     annotations = {
         "summary": sentence(judged, series, now),
-        "description": _description(rollout, judged, series, now),
+        "description": _description(rollout, state, judged, series, now),
         "value": "no data" if series.value is None else format_number(series.value),
         "action": _what_is_done(rollout, trigger),
         **{name: render(text, series.value, dict(series.labels)) for name, text in trigger.annotations.items()},
@@ -97,9 +97,10 @@ def _of_series(rollout: Rollout, judged: TriggerJudgement, series: Active, since
     return trigger.name, {**exported, **labels, **rollout.labels, **ours}, annotations, since
 
 
-def _description(rollout: Rollout, judged: TriggerJudgement, series: Active, now: datetime) -> str:
+def _description(rollout: Rollout, state: State, judged: TriggerJudgement, series: Active, now: datetime) -> str:
     query = f" Query: {judged.trigger.test.expr}" if judged.trigger.test.expr else ""
-    return f"Rollout {rollout.name}: {sentence(judged, series, now)}.{query}"
+    failed = " ".join(f"Failed: {said.rstrip('.')}." for said in citing.failed(rollout, state.dossier, judged.trigger))
+    return f"Rollout {rollout.name}: {sentence(judged, series, now)}.{f' {failed}' if failed else ''}{query}"
 
 
 def _what_is_done(rollout: Rollout, trigger: Trigger) -> str:

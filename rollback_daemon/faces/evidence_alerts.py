@@ -28,7 +28,8 @@ def _failed(rollout: Rollout, state: State, judgement: Judgement) -> Iterator[Fi
         elif attempt.since is not None:
             cause = attempt.failed if len(attempt.failed) <= _SHOWN else f"{attempt.failed[:_SHOWN]}…"
             summary = f'evidence "{declared.name}" of {rollout.name} did not come: the last try failed'
-            yield Finding(attempt.since, cause, summary, f"{cause}. {_what_follows(declared, attempt)}", labels={"evidence": declared.name})
+            said = cause if cause.endswith((".", "!", "?", "…")) else f"{cause}."
+            yield Finding(attempt.since, cause, summary, f"{said} {_what_follows(declared, attempt)}", labels={"evidence": declared.name})
 
 
 def _what_follows(declared: Declared, attempt: Attempt) -> str:

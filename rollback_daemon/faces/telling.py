@@ -110,6 +110,12 @@ def _evidence(event: Event) -> str:
     return f"{event['evidence']} at {event['stage']}: {what}: {event['why']}"
 
 
+def _plotted(event: Event) -> str:
+    """A figure of evidence is none of these: it has no history beyond the record itself."""
+    many = len(event["signals"])
+    return f"{many} series around {event['incident']} kept" if many else f"no series around {event['incident']}: Prometheus has none of its signals"
+
+
 def _drift(event: Event) -> str:
     """From what is on record to what was found, what is known of who, and what a promotion there would have lacked."""
     if event["drift"] == "none":
@@ -139,7 +145,7 @@ _CAME_TO = {"pass": "passed", "fail": "did not pass", "unknown": "could not tell
 _TOLD: dict[str, Callable[[Event], str]] = {
     "postmortem": _written,
     "told": lambda one: f"{one['alertmanager']} took {', '.join(alert['alertname'] for alert in one['alerts'])}",
-    "plotted": lambda one: f"{len(one['signals'])} series around {one['incident']} kept" + (f"; {_why(one)}" if one["why"] else ""),
+    "plotted": lambda one: _plotted(one) + (f"; {_why(one)}" if one["why"] else ""),
     "adopted": lambda one: f"found at {one['stage']}; {one['why']}",
     "intended": _intended,
     "applied": _flags,

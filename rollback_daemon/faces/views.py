@@ -11,7 +11,6 @@ from typing import Any
 from rollback_daemon.durations import format_coarse, format_duration, format_number
 from rollback_daemon.faces import views_evidence
 from rollback_daemon.faces.views_aftercare import after_completion, after_rollback, aftercare, trouble
-from rollback_daemon.journal.journal import Record
 from rollback_daemon.judge import budgets, postmortem, readiness, required_config
 from rollback_daemon.judge.act import sentence
 from rollback_daemon.judge.dossier import Proposal
@@ -19,13 +18,14 @@ from rollback_daemon.judge.drift import Drift
 from rollback_daemon.judge.gates import gate_sentence
 from rollback_daemon.judge.position import Position
 from rollback_daemon.judge.required_config import Setting
-from rollback_daemon.judge.state import GateJudgement, TriggerJudgement
-from rollback_daemon.judge.transitions import Event, Phase
+from rollback_daemon.judge.state import GateJudgement, State, TriggerJudgement
+from rollback_daemon.judge.transitions import Phase
 from rollback_daemon.judge.trigger import Active, TriggerPhase
 from rollback_daemon.rules.measures import Condition, OnNoData
 from rollback_daemon.rules.model import ActionKind, Stage
 from rollback_daemon.rules.reading import Health, Reading, Verdict
 from rollback_daemon.signals.observation import Labels, NoData, Value, show_labels
+from rollback_daemon.signals.questions import is_followed
 from rollback_daemon.watch import Watch
 
 _SHORT = 100  # characters of a reason in a line of its rollout
@@ -45,6 +45,7 @@ def summary(watch: Watch) -> dict[str, Any]:
         "stage": position.stage if position else None,
         "exposure": stage.exposure if stage and position and position.placed else None,
         "since": time_of(position.since or position.entered if position else None),
+        "entered": time_of(position.entered if position else None),
         "why": position.why if position else "its flags have not been read yet",
         "blind": state.blind,
         "drift": state.drift,
@@ -52,9 +53,17 @@ def summary(watch: Watch) -> dict[str, Any]:
         "broken_glass": position.broken_glass if position else "",
         "firing": [one.trigger.name for one in judgement.triggers if one.state.phase is TriggerPhase.FIRING] if judgement else [],
         "pending": [one.trigger.name for one in judgement.triggers if one.state.phase is TriggerPhase.PENDING] if judgement else [],
+        "silent": [one.trigger.name for one in judgement.triggers if _is_silent(one, state)] if judgement else [],
         "evaluated_at": time_of(judgement.at if judgement else None),
+        "unjudged": views_evidence.unjudged(watch),
         "next": what_next(watch),
     }
+
+
+def _is_silent(one: TriggerJudgement, state: State) -> bool:
+    """Whether it fires, and nobody is told, as it has not fired where it is armed."""
+    known = state.triggers.get(one.trigger.name, one.state)
+    return known.phase is TriggerPhase.FIRING and not any(series.alerting for series in known.active)
 
 
 def explanation(watch: Watch) -> dict[str, Any]:
@@ -63,12 +72,12 @@ def explanation(watch: Watch) -> dict[str, Any]:
     position = state.position
     return {
         **summary(watch),
+        "next": _and_next(watch),
         "file": rollout.file,
         "runbook_url": rollout.runbook_url,
         "rules_sha256": rollout.digest,
         "interval": format_duration(rollout.interval),
         "flags": {"store": rollout.flags.store, "place": watch.place, **_flags(watch)},
-        "entered": time_of(position.entered if position else None),
         "config": [_setting(one) for one in judgement.whereabouts.settings] if judgement else [],
         "soaked": format_coarse(state.soaked),
         "stages": [
@@ -130,7 +139,12 @@ def _setting(one: Setting) -> dict[str, Any]:
 
 def what_next(watch: Watch) -> str:
     """What comes next, and who has to move."""
-    return "; ".join(filter(None, [*_trouble(watch), after_rollback(watch), _next(watch)]))
+    return _and_next(watch, more=", see explain")
+
+
+def _and_next(watch: Watch, more: str = "") -> str:
+    """`more`: where the rest of what stands against a promotion is told. That evidence does not come is told last: it has taken nothing back."""
+    return "; ".join(filter(None, [*_trouble(watch), after_rollback(watch), _next(watch, more), *views_evidence.trouble(watch)]))
 
 
 def _trouble(watch: Watch) -> Iterator[str]:
@@ -153,7 +167,6 @@ def _trouble(watch: Watch) -> Iterator[str]:
     if position and position.broken_glass:
         yield f"BREAK-GLASS: {shorten(position.broken_glass, _SHORT, placeholder='…')}"
     yield from trouble(watch)
-    yield from views_evidence.trouble(watch)
 
 
 def _budgets_used(watch: Watch) -> Iterator[str]:
@@ -168,7 +181,7 @@ def _budgets_used(watch: Watch) -> Iterator[str]:
         yield f"{one.trigger.name}: {budgets.used(one.trigger, one.state.spending, budget)}, {then}"
 
 
-def _next(watch: Watch) -> str:
+def _next(watch: Watch, more: str) -> str:
     position, judgement = watch.state.position, watch.judgement
     if position is None:
         return "waiting until its flags can be read"
@@ -184,13 +197,16 @@ def _next(watch: Watch) -> str:
         return f"stays until a person resumes it with a reason: {shorten(position.why, _SHORT, placeholder='…')}"
     if judgement is None:
         return "waiting for its first evaluation"
+    if news := views_evidence.unjudged(watch):
+        within = format_duration(watch.rollout.interval)
+        return f"evidence {', '.join(news)} is newer than the last evaluation; the next one, within {within}, acts on it"
     stage = watch.rollout.stage(position.stage) or watch.rollout.stages[0]
     if stage is watch.rollout.stages[-1]:
         return "; ".join(filter(None, ["at the top, and still watched", after_completion(watch)]))
     following = watch.rollout.stages[stage.number + 1].name
     if judgement.blockers:
-        more = f" (and {len(judgement.blockers) - 1} more, see explain)" if len(judgement.blockers) > 1 else ""
-        return f"promotion to {following} waits: {judgement.blockers[0].sentence}{more}"
+        others = f" (and {len(judgement.blockers) - 1} more{more})" if len(judgement.blockers) > 1 else ""
+        return f"promotion to {following} waits: {judgement.blockers[0].sentence}{others}"
     return f"may be promoted to {following} by a person"
 
 
@@ -234,22 +250,13 @@ def put_to_the_vote(proposal: Proposal | None) -> dict[str, Any] | None:
     }
 
 
-def event(record: Record) -> dict[str, Any]:
-    """One record of the journal."""
-    return {"seq": record.seq, "at": time_of(record.at), "rollout": record.rollout, "event": record.kind, **record.body, **_without_points(record)}
-
-
-def _without_points(record: Record) -> dict[str, Any]:
-    """The signals around an incident without their points, which are for its report and would flood a list."""
-    if record.kind != Event.PLOTTED:
-        return {}
-    return {"signals": [{name: value for name, value in one.items() if name != "points"} for one in record.body.get("signals", [])]}
-
-
 def _warnings(watch: Watch) -> Iterator[dict[str, str]]:
-    """What the server said beside good answers: that they are partial, or that a query is not what it seems."""
+    """What the server said beside good answers: that they are partial, or that a query is not what it seems. A followed file is no server, and what
+    of it cannot be read stands with its evidence."""
     observations = watch.observations[1] if watch.observations else {}
-    for query in dict.fromkeys(observations):
+    for query in observations:
+        if is_followed(query):
+            continue
         seen = observations.get(query)
         if isinstance(seen, (Value, NoData)):
             yield from ({"query": query, "warning": text} for text in seen.warnings)
@@ -335,13 +342,15 @@ def _series(one: TriggerJudgement, labels: Labels, active: Active | None, readin
         "phase": active.phase if active else TriggerPhase.INACTIVE,
         "since": time_of(active.active_since if active else None),
         "fires_in": format_duration(left) if left is not None else None,
-        "sentence": sentence(one, active, now) if active else f"{one.trigger.test.subject}{show_labels(labels)} {_number(value)}{_beside(reading)}",
+        "sentence": sentence(one, active, now) if active else _calm(one, labels, reading),
     }
 
 
-def _beside(reading: Reading | None) -> str:
-    """What is known beside a value: of one that is held against its baseline, both."""
-    return f" ({reading.why})" if reading and reading.why and reading.value is not None else ""
+def _calm(one: TriggerJudgement, labels: Labels, reading: Reading | None) -> str:
+    """A value, and what is known beside it: of one that is held against its baseline, both. Whose a clear figure is, is told with the evidence."""
+    test, value = one.trigger.test, reading.value if reading else None
+    said = "" if reading is None or value is None or any(signal.evidence for signal in test.signals()) else reading.why
+    return f"{test.subject}{show_labels(labels)} {_number(value)}{f' ({said})' if said else ''}"
 
 
 def _changes(one: TriggerJudgement, now: datetime) -> Iterator[str]:
@@ -355,7 +364,8 @@ def _changes(one: TriggerJudgement, now: datetime) -> Iterator[str]:
     if acted and trigger.action.kind is not ActionKind.ALERT:
         yield f"has acted at {', '.join(acted)}"
     elif not one.armed:
-        yield "takes no action at this stage"
+        unheard = one.state.phase is TriggerPhase.FIRING and not any(active.alerting for active in one.state.active)
+        yield "takes no action at this stage" + (", and alerts nobody" if unheard else "")
     pending = [active for active in one.state.active if active.phase is TriggerPhase.PENDING]
     if pending:
         first = min(pending, key=lambda active: active.active_since)

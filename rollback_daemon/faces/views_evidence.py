@@ -3,15 +3,18 @@
 Must not live here: HTTP, terminals, decisions.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from textwrap import shorten
 from typing import Any
 
 from rollback_daemon.durations import format_duration
+from rollback_daemon.evidence import KINDS
+from rollback_daemon.evidence.lines import Settings
 from rollback_daemon.judge.attempts import Attempt
 from rollback_daemon.judge.dossier import Evidence
-from rollback_daemon.judge.figures import counted_from, why_untold
+from rollback_daemon.judge.figures import counted_from, in_order, missing, why_untold
 from rollback_daemon.rules.duties import Declared, Followed, Inbox, Scheduled
 from rollback_daemon.signals.observation import NoData, Value
 from rollback_daemon.watch import Watch
@@ -25,17 +28,41 @@ def evidence(watch: Watch) -> list[dict[str, Any]]:
     found = []
     for one in rollout.evidence:
         made = watch.state.dossier.evidence.get(one.name)
-        facts = {"evidence": one.name, "kind": one.kind, "max_age": format_duration(one.max_age)}
+        facts = {"evidence": one.name, "kind": one.kind, "max_age": format_duration(one.max_age), "units": _units(watch, one), "of": _of(one)}
         if isinstance(one.comes, Followed):
             found.append({**facts, **_made(None), **_followed(watch, one), "coming": _coming(watch, one)})
             continue
         if made is None:
-            why = "it is not on record"
+            why = f"it is not on record; {missing(rollout, one.name)}"
         else:
             since = counted_from(one, watch.state.position)
             why = why_untold(one, made, max(now, made.at), rollout.max_gap, since) if now else "nothing has been evaluated yet"
-        found.append({**facts, "figures": dict(made.figures) if made else {}, **_made(made), "why": why, "coming": _coming(watch, one)})
+        found.append({**facts, "figures": in_order(one.kind, made.figures) if made else {}, **_made(made), "why": why, "coming": _coming(watch, one)})
     return found
+
+
+def _units(watch: Watch, one: Declared) -> dict[str, str]:
+    """What each figure is in, where that can be told: by its kind, or else by a signal that is this figure."""
+    own = {name: figure.unit for name, figure in KINDS[one.kind].figures.items()}
+    said = {signal.figure: signal.unit for signal in watch.rollout.signals if signal.evidence == one.name and signal.unit}
+    return {name: unit for name in own if (unit := own[name] or said.get(name, ""))}
+
+
+def _of(one: Declared) -> str:
+    """Of JSON lines, which of them become what; empty for other kinds, which say it by their name."""
+    if not isinstance(one.settings, Settings):
+        return ""
+    where = " and ".join(f"{pointer} is {json.dumps(value, ensure_ascii=False)}" for pointer, value in one.settings.where.items())
+    return f"{one.settings.aggregate} of {one.settings.field} over {format_duration(one.settings.window)}" + (f", where {where}" if where else "")
+
+
+def unjudged(watch: Watch) -> list[str]:
+    """Evidence that figures rest on and that went on record after the last evaluation: what that said of them is from before."""
+    state, judgement = watch.state, watch.judgement
+    if judgement is None or state.position is None or state.position.open:
+        return []
+    used = {signal.evidence for signal in watch.rollout.signals if signal.evidence}
+    return [name for name, made in state.dossier.evidence.items() if name in used and made.at > judgement.at]
 
 
 def _followed(watch: Watch, one: Declared) -> dict[str, Any]:
@@ -109,8 +136,16 @@ def _clock(at: datetime) -> str:
 
 def _made(made: Evidence | None) -> dict[str, Any]:
     if made is None:
-        return {"handed_in": None, "made": None, "by": "", "sha256": "", "excluded": [], "notes": []}
-    facts = {"handed_in": _time(made.at), "made": _time(made.made), "by": made.by, "sha256": made.digest}
+        return {"handed_in": None, "made": None, "dated": False, "by": "", "file": "", "sha256": "", "failed": {}, "excluded": [], "notes": []}
+    facts = {
+        "handed_in": _time(made.at),
+        "made": _time(made.made),
+        "dated": made.made_at is not None,
+        "by": made.by,
+        "file": made.file,
+        "sha256": made.digest,
+        "failed": dict(made.failed),
+    }
     return {**facts, "excluded": [dict(one) for one in made.excluded], "notes": list(made.notes)}
 
 

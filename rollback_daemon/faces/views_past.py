@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rollback_daemon.durations import format_number
-from rollback_daemon.faces import views
+from rollback_daemon.faces import views, views_record
 from rollback_daemon.faces.views import time_of
 from rollback_daemon.governance.past import Past
 from rollback_daemon.journal.journal import Record
+from rollback_daemon.judge.citing import in_words
+from rollback_daemon.judge.dossier import Evidence
 from rollback_daemon.judge.drift import Drift
+from rollback_daemon.judge.figures import in_order
 from rollback_daemon.judge.transitions import Event
 from rollback_daemon.judge.trigger import TriggerPhase
 from rollback_daemon.rules.model import Rollout
@@ -63,9 +66,9 @@ def moment(past: Past, rollout: Rollout) -> dict[str, Any]:
         "verification": _verification(past),
         "proposal": views.put_to_the_vote(state.dossier.proposal),
         "checkpoints": {name: "GO" if one.go else "NO-GO" for name, one in state.dossier.checkpoints.items()},
-        "evidence": list(state.dossier.evidence),
-        "before": [views.event(one) for one in past.before],
-        "after": [views.event(one) for one in past.after],
+        "evidence": [_evidence(one, rollout) for one in state.dossier.evidence.values()],
+        "before": [views_record.event(one) for one in past.before],
+        "after": [views_record.event(one) for one in past.after],
         "unknown": list(_unknown(past)),
     }
 
@@ -170,6 +173,15 @@ def _budget(record: Record) -> dict[str, Any]:
 
 def _gate(record: Record) -> dict[str, Any]:
     return {"gate": record.body["gate"], "since": time_of(record.at), "value": record.body["value"], "sentence": record.body["why"]}
+
+
+def _evidence(made: Evidence, rollout: Rollout) -> dict[str, Any]:
+    """What was on record of it, for how long that told anything is a matter of the rules."""
+    declared = rollout.declared(made.name)
+    facts = {"evidence": made.name, "file": made.file, "sha256": made.digest, "by": made.by}
+    times = {"handed_in": time_of(made.at), "made": time_of(made.made_at)}
+    figures = in_order(declared.kind if declared else "", made.figures)
+    return {**facts, **times, "figures": figures, "failed": dict(made.failed), "sentence": in_words(made)}
 
 
 def _verification(past: Past) -> str:

@@ -38,12 +38,12 @@ class Following:
         for question in questions:
             by_path.setdefault(FollowedFigure.of(question).path, []).append(question)
         try:
-            asked = [(path, own, self._workers.submit(self._log(path).ask, own, at, deadline)) for path, own in by_path.items()]
+            asked = [(log := self._log(path), own, self._workers.submit(log.ask, own, at, deadline)) for path, own in by_path.items()]
         except RuntimeError:  # closed while somebody was about to ask
             return dict.fromkeys(questions, _LET_GO)
         answers: dict[str, Observation] = {}
-        for path, own, answer in asked:
-            answers |= _collected(path, own, answer, min(deadline + _GRACE, begun + allowed))
+        for log, own, answer in asked:
+            answers |= _collected(log, own, answer, min(deadline + _GRACE, begun + allowed))
         return answers
 
     def close(self) -> None:
@@ -58,14 +58,14 @@ class Following:
             return self._logs.setdefault(path, Log(path))
 
 
-def _collected(path: str, questions: Sequence[str], answer: Future[Mapping[str, Observation]], deadline: float) -> Mapping[str, Observation]:
+def _collected(log: Log, questions: Sequence[str], answer: Future[Mapping[str, Observation]], deadline: float) -> Mapping[str, Observation]:
     try:
         return answer.result(timeout=max(0.0, deadline - time.monotonic()))
     except TimeoutError:
         answer.cancel()
-        return dict.fromkeys(questions, Failed(Failure.TIMEOUT, f'"{path}" was not read in time; does its disk answer?'))
+        return dict.fromkeys(questions, Failed(Failure.TIMEOUT, log.late))
     except CancelledError:
         return dict.fromkeys(questions, _LET_GO)
     except Exception:  # noqa: BLE001 (a defect in reading one file must not blind the guard to everything else; it is logged with its place)
-        structlog.get_logger().exception("a followed file could not be read", path=path)
-        return dict.fromkeys(questions, Failed(Failure.MALFORMED, f'"{path}" could not be read; the log of the daemon says why'))
+        structlog.get_logger().exception("a followed file could not be read", path=log.path)
+        return dict.fromkeys(questions, Failed(Failure.MALFORMED, f'"{log.path}" could not be read; the log of the daemon says why'))

@@ -8,6 +8,7 @@ from typing import Protocol
 
 _STEP = 2**20  # it is found to within so many bytes
 _PROBE = 64 * 1024
+_LOOKS = 8  # so many into what lies before
 _FARTHEST = 2**20  # beyond this, a line with a time is not looked for
 
 
@@ -21,6 +22,15 @@ class Readable(Protocol):
 
 When = Callable[[bytes], float | None]
 """When a line was, in Unix seconds; None where it does not say."""
+
+
+def newer_before(file: Readable, offset: int, since: float, when: When) -> bool:
+    """Whether lines later than `since` stand before a place where they are older, as far as a few looks tell: then they are out of order.
+
+    Raises what reading a file raises.
+    """
+    found = (_time(file, offset * part // _LOOKS, when) for part in range(_LOOKS)) if offset else ()
+    return any(at is not None and at > since for at in found)
 
 
 def beginning(file: Readable, size: int, since: float, when: When) -> tuple[int, bool]:
@@ -44,10 +54,13 @@ def beginning(file: Readable, size: int, since: float, when: When) -> tuple[int,
 
 def _is_old(file: Readable, offset: int, since: float, when: When) -> bool:
     """Whether the first line after the place that tells its time is too old; where none tells it, it is not."""
-    for line in _lines(file, offset):
-        if (found := when(line)) is not None:
-            return found <= since
-    return False
+    found = _time(file, offset, when)
+    return found is not None and found <= since
+
+
+def _time(file: Readable, offset: int, when: When) -> float | None:
+    """Of the first line after the place that tells it."""
+    return next((found for line in _lines(file, offset) if (found := when(line)) is not None), None)
 
 
 def _lines(file: Readable, offset: int) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 Lives here: blocks, lines, half lines. Must not live here: other files of the same log (`chain`), what a line says.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,9 +68,8 @@ class GrowingFile:
     def begin(self, offset: int, carry: bytes = b"", *, within_line: bool = False) -> None:
         """Go on from there. `carry`: what stands before it of the same line. `within_line`: the line that the place is in is none of ours."""
         width = min(offset, WINDOW)
-        if offset and not self.packed:
-            self._head = os.pread(self._raw.fileno(), width, 0)
-            self._tail = os.pread(self._raw.fileno(), width, offset - width)
+        if offset:
+            self._head, self._tail = self._piece(width, 0), self._piece(width, offset - width)
         self.offset = offset
         self._carry, self._begun, self._passing = carry, offset - len(carry), within_line
 
@@ -83,8 +83,8 @@ class GrowingFile:
         return os.pread(number, len(tail), self.offset - len(tail)) == tail
 
     def head(self, most: int = WINDOW) -> bytes:
-        """The first bytes of the file, as it is now."""
-        return os.pread(self._raw.fileno(), most, 0)
+        """The first bytes of what the file holds, as it is now."""
+        return self._piece(most, 0)
 
     def place(self) -> Place:
         """Where it was read to, by which a copy of it is known."""
@@ -94,8 +94,11 @@ class GrowingFile:
     def lines(self, budget: Budget, now: float) -> Iterator[Line]:
         """Whole lines, as many as there are and as the budget allows; to be taken to the end. Raises what reading a file raises."""
         self.drained = False
-        self._content.seek(self.offset)
         while not budget.over:
+            if not self.packed and self._over_hole():
+                self.drained = True
+                return
+            self._content.seek(self.offset)
             block = self._content.read(BLOCK)
             if not block:
                 self.drained = True
@@ -113,6 +116,32 @@ class GrowingFile:
     def close(self) -> None:
         """Let go of it."""
         self._raw.close()
+
+    def _piece(self, most: int, offset: int) -> bytes:
+        if not self.packed:
+            return os.pread(self._raw.fileno(), most, offset)
+        self._content.seek(offset)
+        return self._content.read(most)
+
+    def _over_hole(self) -> bool:
+        """Go to where something is written: a hole of gigabytes, where a file was emptied whose writer does not append, holds nothing to be read.
+
+        Returns whether nothing is written from here on; to what is only reserved something will be.
+        """
+        number, size = self._raw.fileno(), self.size
+        if size - self.offset < BLOCK:
+            return False
+        try:
+            written = os.lseek(number, self.offset, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # as of a file that was emptied at this moment
+                return os.fstat(number).st_size >= size
+            written = self.offset  # the file system cannot tell
+        if written > self.offset:
+            begun = self._begun if self._carry else written
+            self.begin(written, self._carry and self._carry + b"\0", within_line=self._passing)  # a line with a hole in it is none
+            self._begun = begun
+        return False
 
     def _split(self, block: bytes) -> Iterator[Line]:
         position = self.offset

@@ -8,8 +8,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
 
 from rollback_daemon.durations import format_coarse, format_duration
 from rollback_daemon.evidence.lines import Settings, object_of, said, when
@@ -48,6 +51,7 @@ class Log:
     def __init__(self, path: str) -> None:
         self.path = path
         self._lock = threading.Lock()
+        self._number, self._aggregates = 0, False
         self._known: dict[str, Asked] = {}
         self._begin()
 
@@ -55,18 +59,27 @@ class Log:
         """An observation for each question, over windows that end at `at`. Reads until the deadline (monotonic seconds), at least one block."""
         questions = tuple(questions)
         if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            busy = Failed(Failure.TIMEOUT, f'"{self.path}" is still being read for an earlier look; is its disk slow?')
-            return dict.fromkeys(questions, busy)
+            return dict.fromkeys(questions, Failed(Failure.TIMEOUT, self.late))
         try:
             self._know(questions, at.timestamp())
             if trouble := self._read(at.timestamp(), deadline):
                 return dict.fromkeys(questions, trouble)
+            self._aggregates = True
             return {question: self._answer(self._known[question], at) for question in questions}
         except BaseException:
             self._anew()
             raise
         finally:
+            self._aggregates = False
             self._lock.release()
+
+    @property
+    def late(self) -> str:
+        """Why there is no answer yet, while one is being made."""
+        if not self._aggregates:
+            return f'"{self.path}" was not read in time; does its disk answer?'
+        many = max((len(track.samples) for track in self._tracks.values()), default=0)
+        return f'"{self.path}" was read, but its {many:,} samples could not be aggregated in time; shorten the window, or ask for fewer figures of it'
 
     def close(self) -> None:
         """Let go of its files, if nobody is reading them."""
@@ -123,29 +136,37 @@ class Log:
         return None
 
     def _take(self, path: str, begun: int, line: bytes | None, now: float) -> None:
+        self._number += 1
         if line is None:
-            self._undated.append(Bad(now, path, begun, f"is longer than {LONGEST // 2**20} MiB"))
+            self._undated.append(Bad(now, path, begun, self._number, f"is longer than {LONGEST // 2**20} MiB"))
             return
         if not line or line.isspace():
             return
         try:
             value = object_of(line.decode("utf-8-sig" if begun == 0 else "utf-8"))
         except UnicodeDecodeError:
-            self._undated.append(Bad(now, path, begun, "is not UTF-8"))
+            self._undated.append(Bad(now, path, begun, self._number, "is not UTF-8"))
             return
         except ValueError as error:
-            self._undated.append(Bad(now, path, begun, said(error)))
+            self._undated.append(Bad(now, path, begun, self._number, said(error)))
             return
+        try:
+            self._sample(value, (path, begun, self._number), now)
+        except Exception as error:  # noqa: BLE001 (a line that we trip over must not hide all others; it is logged with its place)
+            structlog.get_logger().exception("a line of a followed file could not be read", path=path, byte=begun + 1)
+            self._undated.append(Bad(now, path, begun, self._number, f"leads to a {type(error).__name__}, which is a defect of rollbackd"))
+
+    def _sample(self, value: dict[str, Any], where: tuple[str, int, int], now: float) -> None:
         times = {pointer: time_of(value, pointer, now) for pointer in self._pointers}
         for track in self._tracks.values():
-            track.take(value, times[track.settings.time], (path, begun), now)
+            track.take(value, times[track.settings.time], where, now)
         if self._undated and (known := [at for at in times.values() if not isinstance(at, str)]):
             self._date(max(known))
 
     def _date(self, at: float) -> None:
         """Lines without a time are of that of the next one that has one."""
         for one in self._undated:
-            self._bad.add(Bad(at, one.path, one.begun, one.why))
+            self._bad.add(replace(one, at=at))
         self._undated.clear()
 
     def _when(self, line: bytes) -> float | None:
@@ -184,10 +205,10 @@ class Log:
             return Failed(Failure.MALFORMED, bad)
         gone = "" if self._chain.is_there else "; it is not there any more"
         limit = format_duration(asked.max_age)
+        if newest is None and self._chain.is_empty:
+            return NoData(f'"{self.path}" is empty; does its writer run?')
         if newest is None:
-            return NoData(
-                f'no line of "{self.path}" in the last {format_duration(asked.settings.window)} tells a time at {asked.settings.time}{gone}'
-            )
+            return NoData(f'no line of "{self.path}" tells a time at {asked.settings.time} that is no older than {limit}{gone}')
         age = format_coarse(timedelta(seconds=at.timestamp() - newest))
         return NoData(f'the last line of "{self.path}" is {age} old, must be no older than {limit}{gone or "; does its writer run?"}')
 
@@ -195,7 +216,8 @@ class Log:
         """What of the window is missing, or may be."""
         found = []
         if bad:
-            last, many = max(bad, key=lambda one: one.at), "1 line" if len(bad) == 1 else f"{len(bad)} lines" if len(bad) < MOST_BAD else "many lines"
+            last = max(bad, key=lambda one: one.number)
+            many = "1 line" if len(bad) == 1 else f"{len(bad)} lines" if len(bad) < MOST_BAD else "many lines"
             found.append(f'{many} of the last {window} cannot be read; the last one, at byte {last.begun + 1} of "{last.path}", {last.why}')
         if self._chain.gap and self._chain.gap[0] > since:
             found.append(self._chain.gap[1])

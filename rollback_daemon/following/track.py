@@ -22,11 +22,15 @@ MOST_BAD = 1000
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A line that cannot be read: when it was, as far as anybody can tell, where it begins, and what is wrong with it."""
+    """A line that cannot be read: when it was, as far as anybody can tell, where it begins, and what is wrong with it.
+
+    `number`: the how-manieth line it was that was read, for which one of several stands last can be told neither by time nor by place.
+    """
 
     at: float
     path: str
     begun: int
+    number: int
     why: str
 
 
@@ -66,8 +70,8 @@ class Track:
         self.forgotten = -math.inf  # what was up to then is not kept
         self.newest: float | None = None  # of all lines that tell their time, ours or not: as long as there are new ones, somebody writes
 
-    def take(self, line: dict[str, Any], at: float | str, where: tuple[str, int], now: float) -> None:
-        """One line, `at` as `time_of` tells it, and where it begins. What is wrong with it is kept."""
+    def take(self, line: dict[str, Any], at: float | str, where: tuple[str, int, int], now: float) -> None:
+        """One line, `at` as `time_of` tells it, and where it begins: path, byte, and the number of the line. What is wrong with it is kept."""
         if not isinstance(at, str) and (self.newest is None or at > self.newest):
             self.newest = at
         try:

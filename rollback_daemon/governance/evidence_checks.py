@@ -1,10 +1,10 @@
 """The checks of the preflight on evidence: whether what is needed now is on record and tells something, and where it comes from. Pure.
 
-A file that grows is not on record; that it is there is looked at by `program_checks`. Must not live here: what a stage requires (`requirements`), for
-how long figures count (`figures`).
+A file that grows is not on record; of it only is asked whether it can be read. Must not live here: looking at folders and files (`program_checks`),
+what a stage requires (`requirements`), for how long figures count (`figures`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from rollback_daemon.durations import format_coarse, format_duration
@@ -18,25 +18,30 @@ from rollback_daemon.rules.measures import OnNoData, Signal
 from rollback_daemon.rules.model import Rollout, Stage
 
 
-def evidence(rollout: Rollout, position: Position | None, dossier: Dossier, now: datetime) -> Iterator[Finding]:
-    """One for each that is declared or that some stage requires. What nothing needs where the rollout stands is no failure."""
+def evidence(
+    rollout: Rollout, position: Position | None, dossier: Dossier, now: datetime, away: Mapping[str, str] | None = None
+) -> Iterator[Finding]:
+    """One for each that is declared or that some stage requires. What nothing needs where the rollout stands is no failure.
+
+    `away`: by its name, why it cannot come from where it comes from; empty where it can.
+    """
     stage = (rollout.stage(position.stage) if position else None) or rollout.stages[0]
     required = {one.name: one.evidence for one in (requirements.checks(rollout, dossier, position, now) if position else ()) if one.code}
     names = [*(one.name for one in rollout.evidence), *(one.name for each in rollout.stages for one in each.requires.evidence)]
     for name in dict.fromkeys(names):
-        declared = rollout.declared(name)
-        if declared is not None and isinstance(declared.comes, Followed):
-            continue
-        check = f"evidence {name}"
-        why = required.get(check) or _why_not(rollout, declared, dossier.evidence.get(name), position, now)
-        if why:
-            outcome, said = _amiss(rollout, stage, name, why.removeprefix(f'evidence "{name}" '))
+        declared, check, gone = rollout.declared(name), f"evidence {name}", (away or {}).get(name, "")
+        made, follows = dossier.evidence.get(name), declared is not None and isinstance(declared.comes, Followed)
+        lacking = "" if follows else (made and required.get(check)) or _why_not(rollout, declared, made, position, now)
+        if why := "; ".join(filter(None, [lacking.removeprefix(f'evidence "{name}" '), gone])):
+            outcome, said = _amiss(rollout, stage, name, why)
         else:
-            outcome, said = Outcome.PASS, _well(declared, dossier.evidence[name], now)
+            outcome, said = Outcome.PASS, _well(declared, made, now)
         yield Finding(check, outcome, f"{said}; it comes {_way(declared)}")
 
 
-def _well(declared: Declared | None, made: Evidence, now: datetime) -> str:
+def _well(declared: Declared | None, made: Evidence | None, now: datetime) -> str:
+    if made is None:
+        return "its file is there and can be read"
     counts = f", counts for {format_duration(declared.max_age)}" if declared else ""
     return f"by {made.by}, {format_coarse(max(now - made.made, timedelta()))} old{counts}"
 
@@ -66,12 +71,17 @@ def _users(rollout: Rollout, stage: Stage, name: str) -> Iterator[str]:
         if target and gate.blocking and stage.name in gate.stages and _rests(gate.signal, name):
             yield gate.name
     for trigger in rollout.triggers:
-        if stage.name in trigger.stages and any(_rests(signal, name) for signal in trigger.test.signals()):
+        if not any(_rests(signal, name) for signal in trigger.test.signals()):
+            continue
+        if stage.name in trigger.stages:
             yield trigger.name
+        elif target and target.name in trigger.stages and not (trigger.initial_delay or trigger.dry_run):  # as the promotion asks for it
+            yield f"{trigger.name} at {target.name}"
 
 
 def _rests(signal: Signal, name: str) -> bool:
-    return signal.evidence == name and signal.no_data is not OnNoData.IGNORE
+    """A followed file that cannot be read is a failure, and no lack of data."""
+    return signal.evidence == name and (bool(signal.followed) or signal.no_data is not OnNoData.IGNORE)
 
 
 def _way(declared: Declared | None) -> str:
@@ -80,5 +90,7 @@ def _way(declared: Declared | None) -> str:
             return f"as {files} in {folder}"
         case Scheduled(command=command, every=every):
             return f"from {command.argv[0]}, every {format_duration(every)}"
+        case Followed(path=path):
+            return f"from the last lines of {path}"
         case _:
             return "by rollbackd evidence"

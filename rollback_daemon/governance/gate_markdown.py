@@ -22,6 +22,8 @@ def _lines(document: Mapping[str, Any], sha256: str) -> Iterator[str]:
     yield ""
     yield f"**{text(document['next'])}**"
     yield ""
+    yield from (f"- **Warning:** {text(one)}" for one in document["warnings"])
+    yield from [""] * bool(document["warnings"])
     counted, left = document["counted"], document["not_counted"]
     yield f"- overall_go: **{str(document['overall_go']).lower()}**; next stage: {code(document['next_stage']) if document['next_stage'] else 'none'}"
     yield f"- engine: {text(document['engine'])}"
@@ -36,8 +38,6 @@ def _lines(document: Mapping[str, Any], sha256: str) -> Iterator[str]:
             yield from section(f"Cases of {text(one['check'])}", _cases(one["cases"]))
     if document["not_passed"]:
         yield from section("First runs that did not pass", _cases(document["not_passed"]))
-    if document["warnings"]:
-        yield from section("Warnings, which change nothing", [*(f"- {text(one)}" for one in document["warnings"]), ""])
     yield from section("How it was scored", [*(f"- {text(name)}: {text(said)}" for name, said in document["method"].items()), ""])
     files = ([text(one["file"]), code(one["sha256"]), text(one["engine"]), text(one["started_at"]), str(one["runs"])] for one in document["files"])
     yield from section("Files", table(["File", "SHA-256", "Engine", "Session began", "Runs"], files))

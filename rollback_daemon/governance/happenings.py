@@ -11,6 +11,7 @@ from rollback_daemon.durations import format_number
 from rollback_daemon.governance.entries import Entry, entry, sentences
 from rollback_daemon.governance.incident_words import clock, lasted
 from rollback_daemon.journal.journal import Record
+from rollback_daemon.judge.figures import in_order
 from rollback_daemon.judge.postmortem import FIELDS
 from rollback_daemon.judge.transitions import Event, Kind
 from rollback_daemon.signals.observation import show_labels
@@ -231,6 +232,14 @@ def _plotted(body: Body) -> Line:
     return PLAIN, f"the signals around it were put on record ({count} series)" if count else "no signals could be put on record", _why(body)
 
 
+def _evidence(body: Body) -> Line:
+    made = [f"made at {body['made_at']}"] if body.get("made_at") else []
+    figures = [f"{name} {number(value)}" for name, value in in_order(body.get("kind", ""), body.get("figures") or {}).items()]
+    failed = [f"failed: {check}: {said}" for check, said in (body.get("failed") or {}).items()]
+    what = f"evidence {body['evidence']} handed in by {body.get('by', '')}: {body.get('file', '')}, sha256 {str(body['sha256'])[:12]}"
+    return BAD if failed else PLAIN, what, [*made, *([", ".join(figures)] if figures else []), *failed, *_why(body)]
+
+
 def _configured(body: Body) -> Line:
     return PLAIN, f"another version of {body['file']} holds ({str(body['sha256'])[:12]})", []
 
@@ -265,4 +274,5 @@ _LINES: dict[str, Callable[[Body], Line]] = {
     Event.POSTMORTEM: _postmortem,
     Event.PLOTTED: _plotted,
     Event.CONFIGURED: _configured,
+    Event.EVIDENCE: _evidence,
 }

@@ -7,7 +7,7 @@ Lives here: the page's values in words. Must not live here: how it looks (`templ
 from collections.abc import Mapping
 from typing import Any
 
-from rollback_daemon.governance.happenings import flag
+from rollback_daemon.governance.happenings import flag, number
 from rollback_daemon.governance.incident_plots import REMEDY, plots
 from rollback_daemon.governance.incident_words import FIELDS, QUESTIONS, cause, clock, lasted, offset, outcome, short, tone
 from rollback_daemon.governance.markdown_moves import share
@@ -24,7 +24,7 @@ def incident_html(report: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(clock=clock, lasted=lasted, short=short, share=share, flag=flag)
+    environment.filters.update(clock=clock, lasted=lasted, short=short, share=share, flag=flag, number=number)
     drawn = plots(report)
     told = {"outcome": outcome(report), "tone": tone(report), "cause": cause(report), "fields": FIELDS, "questions": QUESTIONS}
     start = report["times"]["breached"] or report["times"]["decided"]

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rollback_daemon.governance.entries import Entry
-from rollback_daemon.governance.happenings import flag
+from rollback_daemon.governance.happenings import flag, number
 from rollback_daemon.governance.incident_words import FIELDS, QUESTIONS, cause, clock, lasted, offset, outcome, short
 from rollback_daemon.governance.markdown_moves import share
 from rollback_daemon.governance.tables import code, section, table, text, texts
+
+_EVIDENCE = ["Record", "Evidence", "File", "SHA-256", "By", "Handed in", "Made", "Figures", "Failed checks"]
 
 
 def incident_markdown(report: Mapping[str, Any]) -> str:
@@ -20,6 +22,7 @@ def incident_markdown(report: Mapping[str, Any]) -> str:
         *section("What only people know", _people(report["postmortem"])),
         *section("Figures", _figures(report)),
         *section("Signals", _signals(report)),
+        *(section("Evidence that it rests on", table(_EVIDENCE, map(_evidence, report["evidence"]))) if report["evidence"] else ()),
         *section("Flags", table(["Flag", "Before", "After"], ([code(one["flag"]), *_values(one)] for one in report["flags"]))),
         *section("Rollbacks and their verification", _rollbacks(report)),
         *section("Who was told", table(["When", "Alert", "Severity", "Alertmanager"], map(_told, report["told"]))),
@@ -64,7 +67,7 @@ def _people(found: Mapping[str, Any]) -> Iterator[str]:
 def _figures(report: Mapping[str, Any]) -> Iterator[str]:
     times, exposed = report["times"], report["exposure"]
     since, begun = ("First breach", "breach") if times["breached"] else ("Decision", "decision")
-    breached = f"; breached for {lasted(exposed['seconds_breached'])}" if exposed["seconds_breached"] is not None else ""
+    breached = f"; breach seen for {lasted(exposed['seconds_breached'])}" if exposed["seconds_breached"] is not None else ""
     rows = [
         [f"{since} to flags read back", lasted(times[f"{begun}_to_flags"])],
         ["Due to flags read back", lasted(times["due_to_flags"])],
@@ -87,6 +90,13 @@ def _signals(report: Mapping[str, Any]) -> Iterator[str]:
     yield from table(["Signal", "Labels", "Limit", "Lowest", "Highest", "Last", "Unit"], rows)
     if report["plotted"] and report["plotted"]["why"]:
         yield from [f"Not on record: {texts(report['plotted']['why'])}.", ""]
+
+
+def _evidence(one: Entry) -> list[str]:
+    figures = ", ".join(f"{text(name)} {text(number(value))}" for name, value in one["figures"].items()) or "-"
+    failed = "; ".join(f"**{text(check)}**: {text(said)}" for check, said in one["failed"].items()) or "-"
+    who = [code(one["sha256"]) if one["sha256"] else "-", text(one["by"] or "-"), clock(one["handed_in"]), clock(one["made"])]
+    return [code(one["seq"]), text(one["evidence"]), text(one["file"]), *who, figures, failed]
 
 
 def _values(one: Entry) -> list[str]:

@@ -14,6 +14,7 @@ from rollback_daemon.governance.incident_signals import phases, signals
 from rollback_daemon.governance.incidents import Incident, outline
 from rollback_daemon.governance.moves import Moves
 from rollback_daemon.journal.journal import Record
+from rollback_daemon.judge.figures import in_order
 from rollback_daemon.judge.postmortem import FIELDS, missing
 from rollback_daemon.judge.transitions import Event
 
@@ -41,6 +42,7 @@ def incident_report(
         "ended_by": {"event": one.ending.kind, **_said_by(one.ending)} if one.ending else None,
         "times": _times(one, rollbacks, at),
         "exposure": _exposure(one, rollbacks, exposures, at),
+        "evidence": _evidence(one, {made["evidence"]: made["kind"] for made in explained.get("evidence", ())}),
         "flags": _flags(rollbacks),
         "transitions": rollbacks,
         "why_unverified": one.aftermath.why,
@@ -147,6 +149,23 @@ def _exposure(one: Incident, rollbacks: list[Entry], exposures: Mapping[str, flo
         "seconds": max(0.0, seconds_between(one.entered, end)) if one.entered else None,
         "seconds_breached": max(0.0, seconds_between(first, end)) if first else None,
     }
+
+
+def _evidence(one: Incident, kinds: Mapping[str, str]) -> list[Entry]:
+    """What its rollbacks rest on that was handed in: each file once, with the record of the first rollback that it led to."""
+    found: dict[tuple[str, ...], Entry] = {}
+    for intent in one.rollbacks:
+        for made in intent.body.get("evidence") or ():
+            facts = {name: made.get(name) or "" for name in ("evidence", "file", "sha256", "by")}
+            times = {name: _told_at(made.get(key)) for name, key in (("handed_in", "at"), ("made", "made_at"))}
+            figures = in_order(kinds.get(facts["evidence"], ""), made.get("figures") or {})
+            facts |= {"figures": figures, "failed": dict(made.get("failed") or {}), **times}
+            found.setdefault((facts["evidence"], facts["file"], facts["sha256"]), entry(intent, **facts))
+    return list(found.values())
+
+
+def _told_at(text: str | None) -> str | None:
+    return moment(datetime.fromisoformat(text)) if text else None
 
 
 def _flags(rollbacks: Iterable[Entry]) -> list[Entry]:

@@ -24,7 +24,9 @@ def signals(one: Incident) -> list[Entry]:
     plotted: list[list[Entry]] = [record.body.get("signals", []) for record in one.of_kind(Event.PLOTTED)]
     newest = next((found for found in reversed(plotted) if found), None)
     told = list(_told_by_triggers(one))
-    return [_with_breaches(_known(made), told) for made in newest or ()] or told[:MOST_SIGNALS]
+    shown = [_with_breaches(_known(made), told) for made in newest or ()]
+    covered = {alert for made in shown for alert in made["alerts"]}  # figures of evidence, for one, have no history to be asked for
+    return [*shown, *[made for made in told if made["name"] not in covered][:MOST_SIGNALS]]
 
 
 def _known(made: Mapping[str, Any]) -> Entry:

@@ -169,6 +169,7 @@ class _Fold:
         self._stage, self._entered = "", None  # type: tuple[str, datetime | None]
         self._active: dict[tuple[str, frozenset[Any]], list[Record]] = {}
         self._before: deque[Record] = deque(maxlen=_MOST_BEFORE)
+        self._evidence: dict[str, Record] = {}
 
     def take(self, record: Record) -> None:
         before = self._aftermath
@@ -194,6 +195,8 @@ class _Fold:
         runs = [one for (alert, _), run in self._active.items() if alert in named for one in run]
         since = min((one.at for one in runs), default=record.at)
         told = [one for one in self._before if one.at >= since and _led_to(one, named, runs)]
+        cited = [self._evidence.get(one["evidence"]) for one in record.body.get("evidence") or () if one.get("sha256")]
+        told += [one for one in cited if one]
         self._open.lead = sorted([*runs, *told], key=lambda one: one.seq)
         self.found.append(self._open)
 
@@ -226,6 +229,8 @@ class _Fold:
                 self._active.pop(key, None)
             else:
                 self._active.setdefault(key, []).append(record)
+        elif record.kind == Event.EVIDENCE:
+            self._evidence[body["evidence"]] = record
         elif record.kind == Event.ADOPTED:
             self._stage, self._entered = body["stage"], record.at
         elif record.kind == Event.DONE and body["kind"] in {Kind.PROMOTE, Kind.ROLLBACK}:

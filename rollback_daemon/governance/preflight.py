@@ -110,7 +110,7 @@ def findings(
         file_checks.folder(flags),
         file_checks.own_backup(flags, now),
         *program_checks.findings(rollout),
-        *evidence_checks.evidence(rollout, position, dossier or Dossier(), now),
+        *evidence_checks.evidence(rollout, position, dossier or Dossier(), now, {one.name: program_checks.why_away(one) for one in rollout.evidence}),
         *(file_checks.backups(one, now) for one in wanted.backups),
         *sight_checks.alert_rules(wanted.alert_rules, rules.result() if rules else ()),
         *sight_checks.alertmanagers(alertmanagers.result()),

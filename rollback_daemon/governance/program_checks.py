@@ -11,7 +11,7 @@ from pathlib import Path
 from rollback_daemon.governance.finding import Finding
 from rollback_daemon.judge.reasons import Outcome
 from rollback_daemon.rules.aftercare import LogScan
-from rollback_daemon.rules.duties import Command, Followed, Inbox, Scheduled
+from rollback_daemon.rules.duties import Command, Declared, Followed, Inbox, Scheduled
 from rollback_daemon.rules.model import Rollout
 
 Trail = tuple[str | int, ...]
@@ -28,17 +28,27 @@ def missing(rollout: Rollout) -> Iterator[tuple[Trail, str]]:
                 yield from _log((*trail, "log"), Path(thing.path))
             case Path():
                 yield from _secret(trail, thing)
-            case Followed():
-                yield from _log((*trail, "follow"), Path(thing.path))
-            case Inbox():
-                yield from _inbox((*trail, "folder"), Path(thing.folder))
+    for one in rollout.evidence:
+        if why := why_away(one):
+            yield ("evidence", one.name, "from", "folder" if isinstance(one.comes, Inbox) else "follow"), why
+
+
+def why_away(declared: Declared) -> str:
+    """Why nothing can come from the folder or the file that the evidence comes from; empty where it can, and where it comes otherwise."""
+    match declared.comes:
+        case Inbox(folder=folder):
+            return _inbox(Path(folder))
+        case Followed(path=path):
+            return _followed(Path(path))
+        case _:
+            return ""
 
 
 def findings(rollout: Rollout) -> Iterator[Finding]:
-    """One check for all of them; none where the rule file names nothing."""
-    if not any(isinstance(thing, (Command, LogScan, Path, Inbox, Followed)) for _, thing in _named(rollout)):
+    """One check for all of them but the places that evidence comes from, which have their own; none where the rule file names nothing."""
+    if not any(isinstance(thing, (Command, LogScan, Path)) for _, thing in _named(rollout)):
         return
-    wrong = list(dict.fromkeys(text for _, text in missing(rollout)))
+    wrong = list(dict.fromkeys(text for trail, text in missing(rollout) if trail[-1] not in {"folder", "follow"}))
     evidence = "; ".join(wrong) or "all that the rule file names are there"
     yield Finding("programs, secret files and logs", Outcome.FAIL if wrong else Outcome.PASS, evidence)
 
@@ -52,7 +62,7 @@ def _named(rollout: Rollout) -> _Named:
     for index, hook in enumerate(care.hooks):
         yield ("hooks", index), hook.command
         yield ("hooks", index, "secret_file"), Path(hook.secret_file) if hook.secret_file else None
-    yield from ((("evidence", one.name, "from"), one.comes.command if isinstance(one.comes, Scheduled) else one.comes) for one in rollout.evidence)
+    yield from ((("evidence", one.name, "from"), one.comes.command) for one in rollout.evidence if isinstance(one.comes, Scheduled))
     checks = care.follow_ups.checks if care.follow_ups else ()
     yield from ((("follow_up", "checks", index), step) for index, step in enumerate(checks))
 
@@ -76,6 +86,13 @@ def _log(trail: Trail, file: Path) -> Iterator[tuple[Trail, str]]:
         yield trail, f'the log "{file}" cannot be read on this machine'
 
 
-def _inbox(trail: Trail, folder: Path) -> Iterator[tuple[Trail, str]]:
-    if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
-        yield trail, f'the folder "{folder}", which evidence is laid into, is not there, or cannot be read on this machine'
+def _followed(file: Path) -> str:
+    """Other than of a log that is scanned after something was done, nothing can be told as long as it is not there."""
+    wrong = [text for _, text in _log((), file)]
+    return wrong[0] if wrong else "" if file.exists() else f'the log "{file}", which is followed, is not there; does its writer run, and write there?'
+
+
+def _inbox(folder: Path) -> str:
+    if folder.is_dir() and os.access(folder, os.R_OK | os.X_OK):
+        return ""
+    return f'the folder "{folder}", which evidence is laid into, is not there, or cannot be read on this machine'

@@ -12,6 +12,7 @@ from rollback_daemon.governance.ballots import Ballots
 from rollback_daemon.governance.entries import Entry, entry, moment, sentences, word
 from rollback_daemon.governance.moves import Moves
 from rollback_daemon.journal.journal import Head, Record
+from rollback_daemon.judge.figures import in_order
 from rollback_daemon.judge.transitions import Event
 
 _SEEN = {Event.TRIGGER, Event.SIGHT, Event.BUDGET, Event.OBSERVED, Event.READY, Event.UNREADY, Event.COMPLETED}
@@ -102,7 +103,10 @@ class _Said:
 
     def result(self, record: Record, body: Mapping[str, Any]) -> None:
         facts = {name: body[name] for name in ("evidence", "by", "why", "stage", "file", "sha256", "bytes")}
-        self.evidence.append(entry(record, **facts, **{name: body[name] for name in _READ if name in body}))
+        read = {name: body[name] for name in _READ if name in body}
+        if "figures" in read:
+            read["figures"] = in_order(body.get("kind", ""), read["figures"])
+        self.evidence.append(entry(record, **facts, **read))
 
     def handoff(self, record: Record, body: Mapping[str, Any]) -> None:
         self.handoffs.append(entry(record, **{name: body[name] for name in ("by", "to", "why", "stage")}))

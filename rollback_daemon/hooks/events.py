@@ -205,7 +205,7 @@ def _gate(body: Mapping[str, Any], _last: Last) -> tuple[str, ...]:
 
 
 def _handed_in(body: Mapping[str, Any], _last: Last) -> tuple[str, ...]:
-    return ("check_failed",) if body.get("failed") else ()
+    return ("check_failed",) if body.get("failed") and not body.get("again") else ()
 
 
 def _rehearsed(body: Mapping[str, Any], _last: Last) -> tuple[str, ...]:

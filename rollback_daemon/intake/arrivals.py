@@ -20,9 +20,11 @@ from rollback_daemon.evidence.kind import CLOCK_SKEW
 from rollback_daemon.intake import folders, runs, taking
 from rollback_daemon.intake.inbox import Seen
 from rollback_daemon.judge import figures
-from rollback_daemon.judge.attempts import Attempt, Came
+from rollback_daemon.judge.attempts import Attempt, Came, known
+from rollback_daemon.judge.precedence import Outside
 from rollback_daemon.judge.refusal import Person
 from rollback_daemon.rules.duties import Declared, Inbox, Scheduled
+from rollback_daemon.transitions.hiding import Hiding
 
 _DAEMON = Person("rollbackd")
 _LOOKS, _RUNS = threading.BoundedSemaphore(64), threading.BoundedSemaphore(16)
@@ -41,13 +43,14 @@ class Host(taking.Host, Protocol):
 
 @dataclass(slots=True)
 class _Source:
-    """One declaration at work. `stop` ends it: the rules have changed, or the daemon stops."""
+    """One declaration at work. `stop` ends it: the rules have changed, or the daemon stops. `kept`: the last result, while it cannot go on record."""
 
     declared: Declared
     seen: Seen | None
     stop: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
     began: datetime | None = None
+    kept: taking.Handed | None = None
 
     @property
     def busy(self) -> bool:
@@ -72,6 +75,8 @@ class Arrivals:
             for source in self._sources.values():
                 if source.seen is not None:
                     self._look_into(source, source.seen, now)
+                elif source.kept is not None and not source.busy:
+                    self._begin(source, partial(self._hand_in, source, source.kept, again=True), now, _RUNS)
             self._run_next(now)
 
     def heed(self) -> None:
@@ -85,13 +90,17 @@ class Arrivals:
                     self._host.tried(name, None)
             for name, declared in asked.items() if not self._drained else ():
                 if name not in self._sources:
-                    self._sources[name] = _Source(declared, Seen(declared.comes) if isinstance(declared.comes, Inbox) else None)
+                    before = self._known(declared).refused
+                    self._sources[name] = _Source(declared, Seen(declared.comes, before=before) if isinstance(declared.comes, Inbox) else None)
+            for name, attempt in self._host.state.attempts.items():  # remembered from before a start, of other rules
+                if name not in asked or self._known(asked[name]) is not attempt:
+                    self._host.tried(name, None)
 
     def taken(self, name: str) -> None:
         """That evidence went on record, whoever handed it in: what failed before needs nobody any more."""
         attempt = self._host.state.attempts.get(name)
         if attempt is not None and attempt.since is not None:
-            self._host.tried(name, replace(attempt, failed="", since=None))
+            self._host.tried(name, attempt.settled())
 
     def drain(self) -> None:
         """Stop all of it, and begin nothing more."""
@@ -130,14 +139,24 @@ class Arrivals:
             if isinstance(source.declared.comes, Scheduled):
                 if source.busy:
                     return
+                if source.declared.per_stage and self._on_the_way:
+                    continue
                 due = self._due(source.declared, source.declared.comes, now)
-                known = self._known(source.declared)
-                if known.next != due:
-                    self._host.tried(source.declared.name, replace(known, next=due))
+                attempt = self._known(source.declared)
+                if attempt.next != due:
+                    self._host.tried(source.declared.name, replace(attempt, next=due))
                 waiting.append((due, source, source.declared.comes))
         for _, source, scheduled in sorted((one for one in waiting if one[0] <= now), key=lambda one: one[0])[:1]:
-            if self._begin(source, partial(self._run, source, scheduled), now, _RUNS):
-                self._host.tried(source.declared.name, replace(self._known(source.declared), tried=now, running=now, next=None))
+            position = self._host.state.position
+            outside = Outside(began=self._clock.now(), stage=position.stage if position else "")  # fixed now, under the lock: it is of that stage
+            if self._begin(source, partial(self._run, source, scheduled, outside), now, _RUNS):
+                self._host.tried(source.declared.name, replace(self._known(source.declared), tried=outside.began, running=outside.began, next=None))
+
+    @property
+    def _on_the_way(self) -> bool:
+        """Whether it is between two stages, so that a run that began now would be told of one stage, and count for the other."""
+        position = self._host.state.position
+        return position is not None and bool(position.open or position.rehearsing)
 
     def _due(self, declared: Declared, scheduled: Scheduled, now: datetime) -> datetime:
         """So long after the last try of this process; before the first one, after what is on record. At once where neither is of the present stage,
@@ -145,20 +164,17 @@ class Arrivals:
         """
         state, tried = self._host.state, self._known(declared).tried
         made, since = state.dossier.evidence.get(declared.name), figures.counted_from(declared, state.position)
-        last = tried or (made.at if made is not None and made.read_as == declared.read_as else None)
+        last = tried or (made.of if made is not None and made.read_as == declared.read_as else None)
         told = last is not None and last <= now + CLOCK_SKEW and (since is None or last >= since)
         return last + scheduled.every if last is not None and told else now
 
-    def _run(self, source: _Source, scheduled: Scheduled) -> None:
+    def _run(self, source: _Source, scheduled: Scheduled, outside: Outside) -> None:
         declared, host = source.declared, self._host
-        with host.lock:
-            stage = host.state.position.stage if host.state.position else ""
-        environment = {"ROLLBACKD_ROLLOUT": host.rollout.name, "ROLLBACKD_STAGE": stage, "ROLLBACKD_EVIDENCE": declared.name}
+        environment = {"ROLLBACKD_ROLLOUT": host.rollout.name, "ROLLBACKD_STAGE": outside.stage, "ROLLBACKD_EVIDENCE": declared.name}
         structlog.get_logger().info("a scheduled command is run", rollout=host.rollout.name, evidence=declared.name)
-        began = self._clock.now()
         made = runs.make(scheduled, environment, source.stop)
         why = f"run on schedule, every {format_duration(scheduled.every)}"
-        handed = taking.Handed(declared.name, _DAEMON, why, made.file, made.data, began, made.notes, made.aside)
+        handed = taking.Handed(declared.name, _DAEMON, why, made.file, made.data, outside, made.notes, made.aside, Hiding(scheduled.command.env))
         with host.lock:
             if source.stop.is_set():
                 structlog.get_logger().info("a scheduled command was cut; it is run again when it is due", evidence=declared.name)
@@ -167,7 +183,16 @@ class Arrivals:
             taking.refuse(host, handed, made.failed)
             self._ended(source, Came.FAILED, "; ".join(filter(None, [made.failed, made.aside])))
         else:
-            self._ended(source, *taking.tried(host, handed, self._clock.now()))
+            self._hand_in(source, handed)
+
+    def _hand_in(self, source: _Source, handed: taking.Handed, *, again: bool = False) -> None:
+        """What was made is kept until it is taken or refused, at first or after a later evaluation: the next run may be hours away."""
+        came, failed = taking.tried(self._host, handed, self._clock.now())
+        source.kept = handed if came is Came.FAILED else None
+        if source.kept is None:
+            self._ended(source, came, failed)
+        elif not again:
+            self._ended(source, came, f"{failed}; the result is kept, and goes on record as soon as it can")
 
     def _ended(self, source: _Source, came: Came, failed: str) -> None:
         with self._host.lock:
@@ -182,7 +207,7 @@ class Arrivals:
     # threads
 
     def _known(self, declared: Declared) -> Attempt:
-        return self._host.state.attempts.get(declared.name, Attempt())
+        return known(self._host.state.attempts, declared)
 
     def _begin(self, source: _Source, work: Callable[[], None], now: datetime, room: threading.BoundedSemaphore) -> bool:
         """Whether there was room for it; where there was none, it comes after a later evaluation."""

@@ -7,10 +7,11 @@ import os
 import pwd
 import stat
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from rollback_daemon.evidence.kind import MAX_BYTES
+from rollback_daemon.evidence.reading import since_epoch
 
 _SORTS = {
     stat.S_IFLNK: "a symbolic link, which may lead out of the folder; lay the file itself there",
@@ -54,8 +55,11 @@ class Stamp:
 
     @property
     def written(self) -> datetime:
-        """When the file was written last."""
-        return datetime.fromtimestamp(self.changed / 1e9, UTC)
+        """When the file was written last. Raises Unfit where its time is none."""
+        try:
+            return since_epoch(self.changed / 1e9)
+        except ValueError:
+            raise Unfit("was changed last at a time that no calendar has; touch it") from None
 
     @property
     def person(self) -> str:

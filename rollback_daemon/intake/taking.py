@@ -4,15 +4,20 @@ Must not live here: where it comes from, formats (`evidence`), what counts (`jud
 """
 
 import hashlib
+import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
+import structlog
+
 from rollback_daemon.errors import ConfigurationError, OperationRefused
+from rollback_daemon.evidence.kind import DefectOfReader
+from rollback_daemon.intake import told
 from rollback_daemon.judge import consent, figures
 from rollback_daemon.judge.attempts import Came
-from rollback_daemon.judge.dossier import Evidence
+from rollback_daemon.judge.precedence import OnRecord, Outside, Superseded
 from rollback_daemon.judge.refusal import Person, Refusal
 from rollback_daemon.judge.state import Happened, Judgement, State
 from rollback_daemon.rules.duties import Followed
@@ -37,8 +42,8 @@ class Host(Protocol):
 class Handed:
     """What is handed in: which evidence, by whom and why, and the file; without `data` only its digest is known.
 
-    `made_at`: when it was made, as far as can be told from outside; what the file says itself goes before. `notes` go on record with it, `aside`
-    stands beside the mistakes of one that is refused.
+    `outside`: of when it is, and of which stage, as far as can be told from outside. `notes` go on record with it, `aside`
+    stands beside the mistakes of one that is refused. `hide` takes out of what the file says what may not be told.
     """
 
     name: str
@@ -46,9 +51,15 @@ class Handed:
     why: str
     file: consent.File
     data: bytes | None
-    made_at: datetime | None = None
+    outside: Outside = field(default_factory=Outside)
     notes: tuple[str, ...] = ()
     aside: str = ""
+    hide: told.Hide = str
+
+    @property
+    def known(self) -> consent.File:
+        """The file with all that is known of it."""
+        return replace(self.file, outside=self.outside)
 
 
 def file_of(name: str, data: bytes) -> consent.File:
@@ -56,12 +67,17 @@ def file_of(name: str, data: bytes) -> consent.File:
     return consent.File(name, hashlib.sha256(data).hexdigest(), len(data))
 
 
-def take(host: Host, handed: Handed, now: datetime) -> None:
-    """Put it on record. What is refused is on record, too, and nothing else has changed.
+def take(host: Host, handed: Handed, now: datetime) -> str:
+    """Put it on record. What is refused is on record, too, and nothing else has changed. Returns why nothing was done: it is on record, and counts.
 
     Raises ConfigurationError with every mistake in the file, and OperationRefused where it does not count.
     """
-    _put(host, handed, _read(host, handed, now))
+    reading = _read(host, handed, now)
+    standing = _on_record(host, handed, reading, now)
+    if standing is not None and standing.tells:
+        return str(standing)
+    _put(host, handed, reading)
+    return ""
 
 
 def tried(host: Host, handed: Handed, now: datetime) -> tuple[Came, str]:
@@ -71,19 +87,25 @@ def tried(host: Host, handed: Handed, now: datetime) -> tuple[Came, str]:
     """
     try:
         reading = _read(host, handed, now)
-        if reading is not None and _is_on_record(host.state.dossier.evidence.get(handed.name), handed, reading):
+        if _on_record(host, handed, reading, now) is not None:
             return Came.UNCHANGED, ""
         _put(host, handed, reading)
     except ConfigurationError as error:
         more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
-        return Came.REFUSED, f"{error.problems[0]}{more}"
-    except consent.Superseded:
+        mistake = f"{told.mistakes(error, handed.hide)[0]}{more}"
+        return Came.REFUSED, "; ".join(filter(None, _with_aside(handed, mistake)))
+    except Superseded:
         return Came.SUPERSEDED, ""
     except Refusal as error:  # not for the file: the journal cannot be written, the flags have not been read
         return Came.FAILED, str(error)
     except OperationRefused as error:
         return Came.REFUSED, str(error)
     return Came.TAKEN, ""
+
+
+def _with_aside(handed: Handed, mistake: str) -> tuple[str, str]:
+    """What is wrong with it, beside how its command ended: that it failed stands first, for it is why."""
+    return (handed.aside, mistake) if handed.notes else (mistake, handed.aside)
 
 
 def refuse(host: Host, handed: Handed, why: str) -> None:
@@ -94,7 +116,7 @@ def refuse(host: Host, handed: Handed, why: str) -> None:
 
 def _put(host: Host, handed: Handed, reading: figures.Reading | None) -> None:
     def decide(rollout: Rollout, state: State, _judgement: Judgement | None, at: datetime) -> Happened:
-        return consent.evidence(rollout, state, handed.by, handed.name, handed.why, handed.file, reading, at)
+        return consent.evidence(rollout, state, handed.by, handed.name, handed.why, handed.known, reading, at)
 
     host.request("evidence", handed.by.name, handed.why, decide)
 
@@ -104,15 +126,24 @@ def _read(host: Host, handed: Handed, now: datetime) -> figures.Reading | None:
     if declared is None or handed.data is None or isinstance(declared.comes, Followed):  # the last is refused, whatever is in it
         return None
     try:
-        reading = figures.read(declared, handed.data, handed.file.name, now)
+        reading = told.reading(figures.read(declared, handed.data, handed.file.name, now), handed.hide)
     except ConfigurationError as error:
-        refuse(host, handed, "; ".join(map(str, error.problems)))
+        if isinstance(error, DefectOfReader):
+            why = handed.hide("".join(traceback.format_exception(error)))
+            told_of = {"rollout": host.rollout.name, "evidence": handed.name, "file": handed.file.name}
+            structlog.get_logger().error("a file could not be read", **told_of, exception=why)
+        refuse(host, handed, "; ".join(told.mistakes(error, handed.hide)))
         raise
     notes = [*handed.notes, *reading.told.get("notes", ())]
-    return replace(reading, made_at=reading.made_at or handed.made_at, told={**reading.told, "notes": notes})
+    return replace(reading, told={**reading.told, "notes": notes})
 
 
-def _is_on_record(made: Evidence | None, handed: Handed, reading: figures.Reading) -> bool:
-    """Whether it is this one, made then: the same figures made anew are news."""
-    same = made is not None and (made.digest, made.read_as) == (handed.file.sha256, reading.read_as)
-    return same and made is not None and reading.made_at is not None and reading.made_at <= made.made
+def _on_record(host: Host, handed: Handed, reading: figures.Reading | None, now: datetime) -> OnRecord | None:
+    """Whether it is what is on record, which is no request that could be refused; everything else is left to the judge."""
+    try:
+        consent.evidence(host.rollout, host.state, handed.by, handed.name, handed.why, handed.known, reading, now)
+    except OnRecord as standing:
+        return standing
+    except OperationRefused:
+        return None
+    return None

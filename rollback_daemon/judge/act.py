@@ -14,7 +14,7 @@ from typing import Any
 
 from rollback_daemon.durations import format_duration, format_number
 from rollback_daemon.flags.store import same
-from rollback_daemon.judge import budgets, lesser, limits
+from rollback_daemon.judge import budgets, citing, lesser, limits
 from rollback_daemon.judge.budgets import Budget
 from rollback_daemon.judge.drift import Drift, Whereabouts
 from rollback_daemon.judge.due import became_due, is_ripe
@@ -74,9 +74,9 @@ def on_triggers(
     if degrading and (rolled_back or position.open or _by_hand(rollout, where)):  # one thing after the other: it is due again in the next evaluation
         due = [one for one in due if one not in degrading]
     elif degrading:
-        happened += _degrade(rollout, position, degrading, now)
+        happened += _degrade(rollout, state, position, degrading, now)
     to_hold = [one for one in enforced if one not in degrading]
-    return happened + (rolled_back or list(_hold(position, to_hold, now))), _spend(state, due, position)
+    return happened + (rolled_back or list(_hold(rollout, state, position, to_hold, now))), _spend(state, due, position)
 
 
 def _by_hand(rollout: Rollout, where: Whereabouts) -> bool:
@@ -153,11 +153,12 @@ def _rollback(rollout: Rollout, state: State, position: Position, due: list[Due]
         "triggers": _names(due),
         "activations": [key for one in due for key in one.keys],
         "breached_at": min(one.since(position, rollout.max_gap, now) for one in due).isoformat(),
+        **_resting_on(rollout, state, due),
     }
     yield intended(rollout, position, Kind.ROLLBACK, target, why, "rollbackd", now, more)
 
 
-def _degrade(rollout: Rollout, position: Position, due: list[Due], now: datetime) -> Iterator[Happened]:
+def _degrade(rollout: Rollout, state: State, position: Position, due: list[Due], now: datetime) -> Iterator[Happened]:
     """Set the flags of a lesser service, all that are asked for in one go; nothing where they are set already, or would raise it."""
     stage = rollout.stage(position.stage) or rollout.stages[0]
     asked = {key: value for one in due for key, value in one.action.flags.items()}
@@ -167,6 +168,7 @@ def _degrade(rollout: Rollout, position: Position, due: list[Due], now: datetime
     why = [sentence for one in due for sentence in _sentences(one, now)]
     breached_at = min(one.since(position, rollout.max_gap, now) for one in due)
     more = {"code": Code.TRIGGER_FIRING, "triggers": _names(due), "breached_at": breached_at.isoformat()}
+    more |= _resting_on(rollout, state, due)
     yield intended(rollout, position, Kind.DEGRADE, replace(stage, flags=flags), why, "rollbackd", now, more)
 
 
@@ -187,12 +189,18 @@ def intended(
     return Happened(Event.INTENDED, {**body, **(more or {})})
 
 
-def _hold(position: Position, due: list[Due], now: datetime) -> Iterator[Happened]:
+def _hold(rollout: Rollout, state: State, position: Position, due: list[Due], now: datetime) -> Iterator[Happened]:
     """Stop the way up: asked for by a trigger, or all that is left where there is no lower stage to go back to."""
     if not due or position.phase not in _HOLDABLE:
         return
     why = "; ".join(sentence for one in due for sentence in _sentences(one, now))
-    yield Happened(Event.HELD, {"why": why, "by": "rollbackd", "code": _code(due), "triggers": _names(due)})
+    yield Happened(Event.HELD, {"why": why, "by": "rollbackd", "code": _code(due), "triggers": _names(due), **_resting_on(rollout, state, due)})
+
+
+def _resting_on(rollout: Rollout, state: State, due: list[Due]) -> dict[str, Any]:
+    """The evidence that it is done for, if it is for any."""
+    found = citing.cited(rollout, state.dossier, (one.judged.trigger for one in due))
+    return {"evidence": found} if found else {}
 
 
 def _code(due: list[Due]) -> Code:

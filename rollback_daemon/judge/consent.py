@@ -7,22 +7,23 @@ may say what. Must not live here: what it is worth (`approvals`, `requirements`)
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from rollback_daemon.durations import format_coarse, format_duration
+from rollback_daemon.documents.complaints import did_you_mean
 from rollback_daemon.errors import OperationRefused
 from rollback_daemon.judge import readiness
 from rollback_daemon.judge.approvals import seen_evidence, standing_no_gos, why_void
 from rollback_daemon.judge.dossier import Dossier, Proposal
-from rollback_daemon.judge.figures import Reading, counted_from, why_untold
+from rollback_daemon.judge.figures import Reading
 from rollback_daemon.judge.position import Position
+from rollback_daemon.judge.precedence import Outside, place
 from rollback_daemon.judge.reasons import Code, Reason
 from rollback_daemon.judge.refusal import Person, Refusal, known
 from rollback_daemon.judge.state import Happened, Judgement, State
 from rollback_daemon.judge.transitions import Event
-from rollback_daemon.rules.duties import Declared, Followed
+from rollback_daemon.rules.duties import Followed
 from rollback_daemon.rules.model import Rollout
 
 
@@ -153,15 +154,12 @@ def checkpoint(rollout: Rollout, state: State, person: Person, name: str, reason
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that somebody handed in, by what it was called, the digest of its text, and its size in bytes."""
+    """A file that somebody handed in, by what it was called, the digest of its text, its size in bytes, and what is known from `outside`."""
 
     name: str
     sha256: str
     size: int
-
-
-class Superseded(OperationRefused):
-    """What was handed in was made before what is on record: nothing is wrong with it, and it changes nothing."""
+    outside: Outside = field(default_factory=Outside)
 
 
 def evidence(
@@ -169,8 +167,8 @@ def evidence(
 ) -> Happened:
     """Put a result on record by the digest of its text, so that nobody can exchange it afterwards.
 
-    What the rules declare comes with what it was read into, and with the time. The one that was made last counts: in whatever order several
-    are handed in, it comes to the same.
+    What the rules declare comes with what it was read into, and with the time. The one that was made last counts: in whatever order several are
+    handed in, it comes to the same. A run's result is of the stage at which the run began.
     """
     position = known(rollout, state)
     required = [one.name for stage in rollout.stages for one in stage.requires.evidence]
@@ -184,27 +182,15 @@ def evidence(
         raise OperationRefused(f'evidence "{name}" of {rollout.name} is read from {declared.comes.path} as it grows; it is not handed in')
     if reading is None or now is None:
         raise OperationRefused(f'evidence "{name}" of {rollout.name} is read as {declared.kind}; hand in the file itself, not only its digest')
-    _refuse_old(rollout, state, declared, reading, now)
-    made_at = reading.made_at.isoformat() if reading.made_at else None
-    body |= {"kind": declared.kind, "read_as": reading.read_as, "made_at": made_at, "figures": dict(reading.figures), **reading.told}
-    return Happened(Event.EVIDENCE, {**body, "failed": dict(reading.failed)} if reading.failed else body)
-
-
-def _refuse_old(rollout: Rollout, state: State, declared: Declared, reading: Reading, now: datetime) -> None:
     if reading.read_as != declared.read_as:
         raise OperationRefused(f'the rules for evidence "{declared.name}" of {rollout.name} have just changed; hand it in again')
-    made = reading.made_at or now
-    if now - made > declared.max_age:
-        age, limit = format_coarse(now - made), format_duration(declared.max_age)
-        raise OperationRefused(f'evidence "{declared.name}" was made {age} ago, and must be no older than {limit}; make a new one')
-    standing = state.dossier.evidence.get(declared.name)
-    if (
-        standing is not None
-        and made < standing.made
-        and not why_untold(declared, standing, now, rollout.max_gap, counted_from(declared, state.position))
-    ):
-        newer = f"the one on record was made at {standing.made:%Y-%m-%d %H:%M:%S} UTC, this one at {made:%Y-%m-%d %H:%M:%S} UTC"
-        raise Superseded(f'evidence "{declared.name}" of {rollout.name} is not taken: {newer}, and the newest counts')
+    outside = replace(file.outside, file=file.name, sha256=file.sha256)
+    placed = place(rollout, state, declared, reading, outside, now)
+    made_at = placed.made_at.isoformat() if placed.made_at else None
+    body |= {"stage": outside.stage or position.stage} | ({"came": placed.came.isoformat()} if placed.came else {})
+    body |= {"again": True} if placed.again else {}
+    body |= {"kind": declared.kind, "read_as": reading.read_as, "made_at": made_at, "figures": dict(reading.figures), **reading.told}
+    return Happened(Event.EVIDENCE, {**body, "failed": dict(reading.failed)} if reading.failed else body)
 
 
 def handoff(rollout: Rollout, state: State, person: Person, to: str, reason: str) -> Happened:
@@ -255,5 +241,4 @@ def _role(proposal: Proposal, person: Person, role: str | None, what: str) -> st
 def _refuse_unknown(rollout: Rollout, what: str, name: str, names: Iterable[str]) -> None:
     asked = list(dict.fromkeys(names))
     if name not in asked:
-        has = f"those are {', '.join(asked)}" if asked else "there are none"
-        raise OperationRefused(f'no stage of {rollout.name} asks for the {what} "{name}"; {has}')
+        raise OperationRefused(f'there is no {what} "{name}" in the rules of {rollout.name}; {did_you_mean(name, asked, "they ask for none")}')

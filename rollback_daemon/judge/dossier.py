@@ -12,6 +12,8 @@ from typing import Any
 from rollback_daemon.judge.transitions import Event, Kind
 from rollback_daemon.signals.observation import Labels
 
+_KNOWN = 200  # results of one name that are known by their bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Vote:
@@ -65,7 +67,8 @@ class Evidence:
     """A result from outside Prometheus, identified by the digest of its text.
 
     `made_at` is when it was made, None where the file does not say. Only what the rules declare has `figures`; `read_as` tells how they were read,
-    `excluded` what was left out of them by name, and `notes` what a person should know of them.
+    `excluded` what was left out of them by name, and `notes` what a person should know of them. `file` is what it was called; `failed` are the checks
+    that it says have failed, each with what it came to. `came`: from when on it tells of a stage, None: from when it was handed in.
     """
 
     name: str
@@ -77,11 +80,28 @@ class Evidence:
     figures: Mapping[str, float] = field(default_factory=dict)
     excluded: tuple[Mapping[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    file: str = ""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    came: datetime | None = None
 
     @property
     def made(self) -> datetime:
         """From when on its age is counted."""
         return self.made_at or self.at
+
+    @property
+    def of(self) -> datetime:
+        """The time whose stage it tells of: when the run began that made it, when these bytes were handed in for the first time, or just now."""
+        return self.came or self.at
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Bytes that were taken under a name: the time whose stage they tell of, when they were made, and how they were read last."""
+
+    came: datetime
+    made: datetime
+    read_as: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +120,7 @@ class Rehearsed:
 @dataclass(frozen=True, slots=True)
 class Dossier:
     """All of it. `bases` are the baselines of the present stage by signal and series; `void` says why the last proposal counts no more, and
-    `ended` is that proposal: a NO-GO on it has not been answered by its end.
+    `ended` is that proposal: a NO-GO on it has not been answered by its end. `known`: what was taken as evidence, by name and digest.
     """
 
     proposal: Proposal | None = None
@@ -108,6 +128,7 @@ class Dossier:
     ended: Proposal | None = None
     checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    known: Mapping[str, Mapping[str, Known]] = field(default_factory=dict)
     rehearsed: Rehearsed | None = None
     bases: Mapping[str, Mapping[Labels, float]] = field(default_factory=dict)
 
@@ -175,8 +196,11 @@ def _evidence(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossie
     made_at = datetime.fromisoformat(body["made_at"]) if body.get("made_at") else None
     excluded = tuple(one for one in body.get("excluded", ()) if isinstance(one, Mapping))
     facts = (body.get("read_as", ""), body.get("figures", {}), excluded, tuple(body.get("notes", ())))
-    made = Evidence(body["evidence"], body["by"], at, body["sha256"], made_at, *facts)
-    return replace(dossier, evidence={**dossier.evidence, made.name: made})
+    came = datetime.fromisoformat(body["came"]) if body.get("came") else None
+    made = Evidence(body["evidence"], body["by"], at, body["sha256"], made_at, *facts, body.get("file", ""), body.get("failed", {}), came)
+    others = {digest: one for digest, one in dossier.known.get(made.name, {}).items() if digest != made.digest}
+    kept = dict([*others.items(), (made.digest, Known(made.of, made.made, made.read_as))][-_KNOWN:])
+    return replace(dossier, evidence={**dossier.evidence, made.name: made}, known={**dossier.known, made.name: kept})
 
 
 def _rehearsed(dossier: Dossier, body: Mapping[str, Any], at: datetime) -> Dossier:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rollback_daemon.durations import format_duration
-from rollback_daemon.judge import limits
+from rollback_daemon.judge import citing, limits
 from rollback_daemon.judge.act import intended, no_higher_than, previous, sentence
 from rollback_daemon.judge.drift import Drift, Whereabouts
 from rollback_daemon.judge.due import is_ripe
@@ -226,11 +226,13 @@ def _rollback(rollout: Rollout, state: State, due: list[_Case], now: datetime) -
         return
     target, said = limits.lowered(rollout, state.aftermath, min((case.target(one.to) for case, one in cases), key=lambda one: one.number), now)
     why = [f"{sentence(case.judged, case.breached, now)}; announced for {clock(one.due)}" for case, one in cases if case.breached]
-    more = {
+    more: dict[str, Any] = {
         "code": Code.ESCALATED,
         "triggers": [case.trigger.name for case, _ in cases],
         "announced": {case.trigger.name: case.unseen.total_seconds() for case, _ in cases},
         "activations": [f"{case.trigger.name}@{one.due.isoformat()}" for case, one in cases],
         "breached_at": min(max(one.due, case.breached.held_since) for case, one in cases if case.breached).isoformat(),
     }
+    if found := citing.cited(rollout, state.dossier, (case.trigger for case, _ in cases)):
+        more["evidence"] = found
     yield intended(rollout, state.position, Kind.ROLLBACK, target, [*why, *said], "rollbackd", now, more)

@@ -13,9 +13,10 @@ from typing import Any
 from rollback_daemon.durations import format_coarse, format_duration
 from rollback_daemon.evidence import KINDS
 from rollback_daemon.evidence.kind import CLOCK_SKEW, Source
+from rollback_daemon.judge import citing
 from rollback_daemon.judge.dossier import Dossier, Evidence
 from rollback_daemon.judge.position import Position
-from rollback_daemon.rules.duties import Declared
+from rollback_daemon.rules.duties import Declared, Inbox, Scheduled
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.signals.observation import NoData, Observation, Value
 
@@ -48,11 +49,18 @@ def read(declared: Declared, data: bytes, file: str, now: datetime) -> Reading:
     return Reading(declared.read_as, result.figures, result.made_at, told, {one.check: _short(one.sentence) for one in result.failed})
 
 
+def in_order(kind: str, told: Mapping[str, float]) -> dict[str, float]:
+    """Figures in the order in which their kind has them, whatever way they came."""
+    known = KINDS[kind].figures if kind in KINDS else {}
+    return {name: told[name] for name in (*(name for name in known if name in told), *(name for name in told if name not in known))}
+
+
 def counted_from(declared: Declared, position: Position | None) -> datetime | None:
     """From when on what is handed in tells anything; None: from whenever it was. For evidence that tells of its stage that is when the stage began
     (a promotion from its intent on, as its flags may change from then on; a rehearsal does not interrupt it), or when a person said go on.
 
-    Not when it was made is asked, but when it was handed in: what is known to be bad must not be let pass because a part of it was made earlier.
+    Not when it was made is asked, but when it was handed in, for the first time, or when the run began that made it: what is known to be bad must not
+    be let pass because a part of it was made earlier.
     """
     if position is None or not declared.per_stage:
         return None
@@ -68,7 +76,7 @@ def as_observations(rollout: Rollout, dossier: Dossier, position: Position | Non
     for signal in rollout.signals:
         if (declared := rollout.declared(signal.evidence)) is not None and not signal.followed:
             made, since = dossier.evidence.get(declared.name), counted_from(declared, position)
-            found[signal.figure_key] = _observation(declared, made, since, signal.figure, now, rollout.max_gap)
+            found[signal.figure_key] = _observation(rollout, declared, made, since, signal.figure, now)
     return found
 
 
@@ -81,19 +89,32 @@ def why_untold(declared: Declared, made: Evidence, now: datetime, max_gap: timed
     if now - made.made > declared.max_age:
         age, limit = format_coarse(now - made.made), format_duration(declared.max_age)
         return f'evidence "{made.name}" is {age} old, must be no older than {limit}'
-    if since is not None and made.at < since:
-        return f'evidence "{made.name}" was handed in before this stage began or was resumed, and tells of its own stage only'
+    if since is not None and made.of < since:
+        how = "was handed in" if made.came is None else f"is of {made.of:%Y-%m-%d %H:%M:%S} UTC,"
+        return f'evidence "{made.name}" {how} before this stage began or was resumed, and tells of its own stage only'
     return ""
 
 
-def _observation(declared: Declared, made: Evidence | None, since: datetime | None, figure: str, now: datetime, max_gap: timedelta) -> Observation:
+def missing(rollout: Rollout, name: str) -> str:
+    """What to do about evidence of which nothing is on record."""
+    declared, by_hand = rollout.declared(name), f"hand it in with `rollbackd evidence {rollout.name} {name} FILE`"
+    match declared.comes if declared else None:
+        case Inbox(folder=folder, files=files):
+            return f"lay it as {files} into {folder}, or {by_hand}"
+        case Scheduled(command=command, every=every):
+            return f"{command.argv[0]} makes it every {format_duration(every)}, or {by_hand}"
+        case _:
+            return by_hand
+
+
+def _observation(rollout: Rollout, declared: Declared, made: Evidence | None, since: datetime | None, figure: str, now: datetime) -> Observation:
     if made is None:
-        return NoData(f'evidence "{declared.name}" is not on record')
-    if why := why_untold(declared, made, now, max_gap, since):
+        return NoData(f'evidence "{declared.name}" is not on record; {missing(rollout, declared.name)}')
+    if why := why_untold(declared, made, now, rollout.max_gap, since):
         return NoData(why)
     if figure not in made.figures:
         return NoData(f'evidence "{declared.name}" does not tell its {figure}')
-    return Value({(): float(made.figures[figure])})
+    return Value({(): float(made.figures[figure])}, notes={(): citing.in_words(made)})
 
 
 def _short(value: Any, deep: int = 0) -> Any:

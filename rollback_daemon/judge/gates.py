@@ -66,7 +66,8 @@ def gate_sentence(judged: GateJudgement) -> str:
     if gate.quorum:
         failing = f"; not so on {judged.why}" if judged.why else ""
         return f"{name} on {format_number(judged.value)} of {gate.quorum[1]} series, must be at least {gate.quorum[0]}{failing}"
-    return f"{name} {format_number(judged.value)}{f' ({judged.why})' if judged.why else ''}, must be {must}"
+    beside = "" if gate.signal.evidence and judged.verdict is Verdict.CLEAR else judged.why  # which evidence it is matters where it is in the way
+    return f"{name} {format_number(judged.value)}{f' ({beside})' if beside else ''}, must be {must}"
 
 
 def of_sight(

@@ -70,15 +70,18 @@ def _evidence(rollout: Rollout, fresh: Fresh, dossier: Dossier, position: Positi
     """What is read into figures is as old as the file says, and counts only as long as its figures do."""
     called, made = f"evidence {fresh.name}", dossier.evidence.get(fresh.name)
     if made is None:
-        return Check(called, f'evidence "{fresh.name}" is not on record', Code.EVIDENCE_MISSING, fresh.name)
+        said = f'evidence "{fresh.name}" is not on record; {figures.missing(rollout, fresh.name)}'
+        return Check(called, said, Code.EVIDENCE_MISSING, fresh.name)
     if made.at > now + rollout.max_gap:
         return Check(called, f'evidence "{fresh.name}" {_ahead(made.at)}', Code.EVIDENCE_MISSING, fresh.name)
     declared = rollout.declared(fresh.name)
     if declared is not None and (why := figures.why_untold(declared, made, now, rollout.max_gap)):
         return Check(called, why, Code.EVIDENCE_MISSING, fresh.name)
     age, of_stage = now - (made.made if declared else made.at), fresh.within is None or (declared is not None and declared.per_stage)
-    if of_stage and now - age < position.tenure:
-        return Check(called, f'evidence "{fresh.name}" is {format_coarse(age)} old, before this stage began', Code.EVIDENCE_MISSING, fresh.name)
+    began = min(now - age, made.of)  # a run began before what it made says that it was made
+    if of_stage and began < position.tenure:
+        old = format_coarse(now - began)
+        return Check(called, f'evidence "{fresh.name}" is {old} old, before this stage began', Code.EVIDENCE_MISSING, fresh.name)
     if fresh.within is not None and age > fresh.within:
         limit = f"must be no older than {format_duration(fresh.within)}"
         return Check(called, f'evidence "{fresh.name}" is {format_coarse(age)} old, {limit}', Code.EVIDENCE_MISSING, fresh.name)
@@ -94,9 +97,15 @@ def _good(fresh: Fresh, made: Evidence, called: str, of: str) -> Check:
         return Check(called, said, Code.EVIDENCE_MISSING, fresh.name)
     figures_ = [(f"{name} {format_number(made.figures[name])}", must, must.holds(made.figures[name])) for name, must in fresh.good.items()]
     if wrong := [f"{said}, must be {must}" for said, must, holds in figures_ if not holds]:
-        return Check(called, f'evidence "{fresh.name}": {"; ".join(wrong)} ({of})', Code.EVIDENCE_NO_GO, fresh.name)
+        return Check(called, f'evidence "{fresh.name}": {"; ".join(wrong)} ({of}){_why(made.notes)}', Code.EVIDENCE_NO_GO, fresh.name)
     what = f": {', '.join(said for said, _, _ in figures_)}" if figures_ else ""
     return Check(called, f'evidence "{fresh.name}" {of}{what}')
+
+
+def _why(notes: tuple[str, ...]) -> str:
+    """What the file says of itself, so much of it as fits into a sentence."""
+    more = f" (and {len(notes) - 1} more, see explain)" if len(notes) > 1 else ""
+    return f": {notes[0]}{more}" if notes else ""
 
 
 def _ahead(at: datetime) -> str:

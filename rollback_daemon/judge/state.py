@@ -41,7 +41,7 @@ class State:
 
     `waited`: how the gates do that a verification waits for. `eased`: for how long nothing has asked any more for what is degraded (None: something
     does). `failing`: the gates that failed when they were last looked at. `misconfigured`: what is not as the stage requires, in words.
-    `attempts`: how evidence that comes by itself did, by its name; the process's own, and nothing is decided on it.
+    `attempts`: how evidence that comes by itself did, by its name; nothing is decided on it.
     """
 
     position: Position | None = None

@@ -17,7 +17,7 @@ from rollback_daemon.rules.conditions import NO_LIMIT, OPS, Notes
 from rollback_daemon.rules.duties import Declared, Followed, Inbox, Scheduled
 from rollback_daemon.rules.measures import Condition, OnNoData, Op, Signal
 from rollback_daemon.rules.schema_duties import EvidencePart, FigurePart
-from rollback_daemon.rules.schema_evidence import DeclaredPart
+from rollback_daemon.rules.schema_evidence import FOLLOWED_KIND, DeclaredPart, not_followed
 from rollback_daemon.rules.schema_measures import SignalPart
 from rollback_daemon.rules.schema_sources import FollowedPart, InboxPart, ScheduledPart
 from rollback_daemon.signals.questions import FollowedFigure
@@ -43,9 +43,8 @@ def _comes(notes: Notes, document: Document, trail: tuple[Step, ...], part: Decl
         case InboxPart(folder=folder, files=files):
             return Inbox(placed(document, folder), files)
         case FollowedPart(follow=path):
-            if part.kind != "jsonl":
-                text = f"only what grows line by line can be followed, and {part.kind} is read as a whole; use folder, or command"
-                notes.say((*trail, "from", "follow"), text)
+            if part.kind != FOLLOWED_KIND:
+                notes.say((*trail, "from", "follow"), not_followed(part.kind))
             return Followed(placed(document, path))
         case ScheduledPart() as run:
             made = Scheduled(command(document, run.command, run.timeout, run.env), run.every, placed(document, run.result) if run.result else "")

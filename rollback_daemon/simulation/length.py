@@ -23,7 +23,12 @@ _FEWEST = 5  # evaluations of the same
 def concerned(rollout: Rollout, settings: Sequence[Setting]) -> Iterator[Trigger]:
     """The triggers that read something that is set; every trigger where nothing is."""
     chosen = {query for one in settings for query in one.queries}
-    return (one for one in rollout.triggers if not chosen or chosen & {*one.test.questions()})
+    return (one for one in rollout.triggers if not chosen or chosen & read_by(one))
+
+
+def read_by(trigger: Trigger) -> set[str]:
+    """All that the trigger's answers are found under: what is asked, and figures of evidence that are on record."""
+    return {*trigger.test.questions(), *(signal.figure_key for signal in trigger.test.signals() if signal.figure_key)}
 
 
 def bounded(rollout: Rollout, asked: timedelta) -> timedelta:

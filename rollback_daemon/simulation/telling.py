@@ -20,7 +20,7 @@ from rollback_daemon.judge.trigger import TriggerPhase
 from rollback_daemon.rules.model import Rollout
 from rollback_daemon.signals.observation import Failed, NoData, Observation, Value, show_labels
 from rollback_daemon.simulation.acting import Moment, Run
-from rollback_daemon.simulation.length import concerned
+from rollback_daemon.simulation.length import concerned, read_by
 from rollback_daemon.simulation.remedies import remedies
 from rollback_daemon.simulation.settings import Setting
 
@@ -79,8 +79,10 @@ def _set(one: Setting, run: Run) -> dict[str, Any]:
         "value": one.shown,
         "queries": list(one.queries),
         "before": [_seen(seen.get(query)) for query in one.queries],
-        "triggers": [trigger.name for trigger in run.present.rollout.triggers if {*one.queries} & {*trigger.test.questions()}],
-        "gates": [gate.name for gate in run.present.rollout.gates if not gate.quiet and {*one.queries} & {*gate.signal.questions()}],
+        "triggers": [trigger.name for trigger in run.present.rollout.triggers if {*one.queries} & read_by(trigger)],
+        "gates": [
+            gate.name for gate in run.present.rollout.gates if not gate.quiet and {*one.queries} & {*gate.signal.questions(), gate.signal.figure_key}
+        ],
     }
 
 

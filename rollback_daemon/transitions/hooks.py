@@ -1,7 +1,8 @@
 """Running a command of the rule file: an argument list, no shell, a deadline, its output kept.
 
-The command gets its own process group, so that a deadline or a more urgent transition ends all of it. Nobody waits for what it leaves in the
-background, and nothing of that can grow. Must not live here: what becomes of its output (`printed`).
+The command gets its own process group, so that a deadline or a more urgent transition ends all of it but what has left that group (`setsid`). Nobody
+waits for what it leaves in the background, and nothing of that can grow. Must not live here: what becomes of its output (`printed`), where a value
+stands in it (`hiding`).
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from typing import IO
 
 from rollback_daemon.durations import format_duration
 from rollback_daemon.rules.duties import Command
+from rollback_daemon.transitions.leash import Leash
 from rollback_daemon.transitions.printed import Printed
 
 _LOOK = 0.02  # seconds
@@ -47,17 +49,20 @@ def run(
     *,
     may_leave: bool = False,
     stdout: int | None = None,
+    leashed: bool = False,
 ) -> Ran:
     """Run the command until it ends, its timeout is over or `stop` is set. Never raises for what the command does.
 
     `given` is what it reads from its standard input. What it left in the background is killed when it has ended, unless it `may_leave` something
     there: that goes on, and what it prints from then on goes nowhere. `stdout` is a descriptor that its standard output goes to, apart from what
-    it says to people.
+    it says to people. `leashed`: it is ended also when the daemon is killed.
     """
     started = time.monotonic()
     try:
-        with Printed(command.env) as printed, _input(given) as source:
+        with Printed(command.env) as printed, _input(given) as source, Leash() if leashed else contextlib.nullcontext() as leash:
             process = _started(command, environment, printed, source, stdout, may_leave=may_leave)
+            if leash is not None:
+                leash.holds(process.pid)
             printed.given_away()
             failure, code = _wait(process, command, printed, started + command.timeout.total_seconds(), stop, may_leave=may_leave)
             if may_leave and not printed.over:

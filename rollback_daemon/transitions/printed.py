@@ -1,24 +1,23 @@
 """What a command prints: the end of it, however much it is, and without the values that the rule file passes on.
 
 It comes through a pipe that is read as long as the command runs. Nothing that it prints is ever on a disk, and none of it is kept but the last few
-KiB. Must not live here: when a command is over, or ended (`hooks`).
+KiB. Must not live here: when a command is over, or ended (`hooks`), where a value stands in a text (`hiding`).
 """
 
-import json
 import os
-import re
 import select
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
+
+from rollback_daemon.transitions.hiding import Hiding
 
 _KEPT = 16 * 1024  # bytes of output; the end says why it failed
 _AT_ONCE = 64 * 1024  # bytes of one reading, and what a pipe holds
 _LEFT = 1024 * 1024  # bytes that are taken in after the end; a flood goes on for ever
-_SECRET = 8  # characters; nothing shorter can be one
 _SHORT = 0.001  # seconds of the first pause where there is nothing more to wait for but the end
 
 
@@ -27,8 +26,7 @@ class Printed:
 
     def __init__(self, env: Mapping[str, str]) -> None:
         """`env`: what the command is given beside the daemon's own environment. Raises OSError."""
-        self._secrets = dict(_forms(env))
-        self._longest = max(map(len, self._secrets), default=0)
+        self._hiding = Hiding(env)
         self._last, self._cut = b"", False
         self._pause = _SHORT
         self.over = False  # nobody can print anything any more
@@ -59,7 +57,7 @@ class Printed:
             return 0
         came = os.read(self.source, _AT_ONCE)
         self.over = not came
-        kept = _KEPT + self._longest
+        kept = _KEPT + self._hiding.longest
         self._last += came
         if len(self._last) > kept:
             self._last, self._cut = self._last[-kept:], True
@@ -75,8 +73,8 @@ class Printed:
             left -= came
 
     def text(self) -> str:
-        """The last of it, each value of the environment by its name. Short ones are words."""
-        return _without(self._secrets, self._last, self._longest if self._cut else 0)[-_KEPT:].decode(errors="replace").strip()
+        """The last of it, each value of the environment by its name. Its first bytes are left out where they may be the rest of one that was cut."""
+        return self._hiding.printed(self._last, self._hiding.longest if self._cut else 0)[-_KEPT:].strip()
 
     def hand_over(self) -> None:
         """Have somebody else read on for as long as anybody prints, and throw it away.
@@ -85,12 +83,6 @@ class Printed:
         """
         threading.Thread(target=_empty, args=(self.source,), name="left-behind", daemon=True).start()
         self.source = -1
-
-
-def without_values(env: Mapping[str, str], output: bytes) -> bytes:
-    """The output with each value of the environment by its name. Short ones are words."""
-    there = {secret: name for secret, name in _forms(env) if secret in output}
-    return _without(there, output, 0) if there else output
 
 
 def _empty(source: int) -> None:
@@ -103,35 +95,3 @@ def _empty(source: int) -> None:
             pass
     finally:
         os.close(source)
-
-
-def _forms(env: Mapping[str, str]) -> Iterable[tuple[bytes, str]]:
-    """Each value as it may be printed, with its name."""
-    for name, given in env.items():
-        value = given.strip()
-        if len(value) < _SECRET:
-            continue
-        for form in {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}:
-            yield form.encode("utf-8", "surrogateescape"), name
-
-
-def _without(secrets: Mapping[bytes, str], output: bytes, unsafe: int) -> bytes:
-    """The output, which goes on record, without these. Its first bytes are left out where they may be the rest of one that was cut: `unsafe` many."""
-    begin, made = unsafe, b""
-    for start, end, name in _found(secrets, output):
-        if end > begin:
-            made += output[begin : max(begin, start)] + f"(value of {name})".encode()
-            begin = end
-    return made + output[begin:]
-
-
-def _found(secrets: Mapping[bytes, str], output: bytes) -> list[tuple[int, int, str]]:
-    """Where they stand, those that overlap as one, by the name of the one that begins first, of the longest where several do."""
-    places = [(one.start(), -len(secret), name) for secret, name in secrets.items() for one in re.finditer(b"(?=%b)" % re.escape(secret), output)]
-    merged: list[tuple[int, int, str]] = []
-    for start, length, name in sorted(places):
-        if merged and start < merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], start - length), merged[-1][2])
-        else:
-            merged.append((start, start - length, name))
-    return merged

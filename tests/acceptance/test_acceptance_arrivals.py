@@ -132,13 +132,13 @@ def test_a_command_is_run_on_its_schedule_through_failures_and_a_kill(tmp_path: 
         bench.wait_until_told("evidence", "soak.sh")
         first = int(pid.read_text(encoding="utf-8"))
         bench.daemon.kill()
+        wait_until(lambda: not Path(f"/proc/{first}").exists(), "the overlay to end with the daemon", 20)
         pid.unlink()
         bench.daemon.start()
         wait_until(pid.exists, "the overlay to be run again", 30)
         assert bench.evidence("overlay")["coming"]["running_since"]
         bench.program("overlay.sh", "echo 1480")
         os.kill(int(pid.read_text(encoding="utf-8")), 9)
-        os.kill(first, 9)
         bench.wait_until_told("refused", "was ended by SIGKILL")
 
         wait_until(lambda: bench.ask_for("promote", reason="soaked").status_code == 202, "the promotion to be allowed", 30)

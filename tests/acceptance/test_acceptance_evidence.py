@@ -67,7 +67,9 @@ def test_a_run_of_tests_lets_a_rollout_climb_and_takes_it_back(tmp_path: Path) -
         good = suite(tmp_path, 1)
         assert good.stat().st_size > 100_000
         ran = hand_in(bench, good)
-        assert (ran.code, "pass_rate 0.99, tests 100" in ran.out) == (0, True), ran
+        assert (ran.code, "pass_rate 0.99 (99 %), tests 100" in ran.out) == (0, True), ran
+        ran = hand_in(bench, good)
+        assert (ran.code, "is on record already" in ran.out, sum(one["event"] == "evidence" for one in bench.history())) == (0, True, 1), ran
         wait_until(lambda: bench.ask_for("promote", reason="99 %").status_code == 202, "the promotion to canary to be allowed", 30)
         bench.wait_for(stage="canary", phase="ready")
         assert bench.ask_for("promote", reason="99 %").status_code == 202

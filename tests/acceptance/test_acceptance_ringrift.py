@@ -95,8 +95,8 @@ def test_what_a_soak_or_a_parity_check_finds_blocks_the_broader_phase_and_takes_
     for alert in ("OrchestratorInvariantViolated", "OrchestratorParityBroken"):
         stand.wait_for_alert(alert)
     refused = stand.promote()
-    assert (refused.code, "gate NoInvariantViolated: soak_violations 2, must be <= 0" in refused.err) == (1, True), refused
-    assert "gate NoNewMismatch: parity_new_mismatches 1, must be <= 0" in refused.err
+    assert (refused.code, "gate NoInvariantViolated: soak_violations 2" in refused.err) == (1, True), refused
+    assert "gate NoNewMismatch: parity_new_mismatches 1" in refused.err
     harnesses.soak()
     harnesses.parity()
     stand.wait(lambda: {one["code"] for one in stand.explain()["blockers"]} == {"held"}, "nothing but the hold to be in the way")

@@ -1,5 +1,6 @@
 """JSON lines: a field, an aggregate, a window, and lines that are not as they should be."""
 
+import math
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rollback_daemon.errors import ConfigurationError
+from rollback_daemon.evidence.samples import Aggregate, Samples
 from tests.evidence.raw import NOW, read
 from tests.evidence.samples import lines
 
@@ -90,3 +92,17 @@ def test_the_order_of_lines_changes_nothing(values: list[float], order: Any) -> 
     shuffled = order.sample(data, len(data))
     for aggregate in ("last", "sum", "p95"):
         assert value(data, aggregate=aggregate) == value(shuffled, aggregate=aggregate)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 99)), max_size=30), st.integers(0, 10), st.integers(-1, 9))
+def test_samples_come_in_any_order_and_are_those_of_the_window(made: list[tuple[int, int]], looked: int, since: int) -> None:
+    samples = Samples()
+    for place, (at_, value) in enumerate(made):
+        samples.add(at_, value)
+        if place % (looked + 1) == 0:
+            samples.aggregated(Aggregate.P50, since)
+    left = [value for at_, value in sorted(made, key=lambda one: one[0]) if at_ > since]
+    samples.forget(since - 1)
+    assert samples.aggregated(Aggregate.LAST, since) == (left[-1] if left else None)
+    for aggregate, percent in ((Aggregate.P50, 50), (Aggregate.P95, 95)):
+        assert samples.aggregated(aggregate, since) == (sorted(left)[math.ceil(percent * len(left) / 100) - 1] if left else None)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from rollback_daemon.errors import ConfigurationError
+from rollback_daemon.evidence.scoring.release_gate import ALWAYS
 from tests.evidence.raw import BEGIN, read
 from tests.evidence.samples import BOARDS, PARITY, SOAK, compared, gated
 
@@ -106,7 +107,15 @@ def test_what_is_no_number_is_refused(text: str) -> None:
 
 def test_the_json_of_a_gate_is_evidence_for_a_stage() -> None:
     result = read("release_gate", json.dumps(gated()))
-    assert result.figures == {"overall_go": 1, "stage": 10, "checks_failed": 0, "checks_unknown": 0, "first_runs": 2, "latency_limit": 5000}
+    assert result.figures == {
+        "overall_go": 1,
+        "stage": 10,
+        "checks_failed": 0,
+        "checks_unknown": 0,
+        "first_runs": 2,
+        "pass_rate": 1,
+        "latency_limit": 5000,
+    }
 
 
 def test_a_gate_that_was_made_a_go_by_hand_is_refused() -> None:
@@ -124,6 +133,20 @@ def test_a_gate_names_each_check_that_did_not_pass_once() -> None:
     assert result.notes == ("output_shape failed: 1 of 2 outputs", "role_parity cannot be told: no case was run as ai.operator")
     said["checks"][0]["check"] = "output_shape"
     assert refused("release_gate", said) == ['evidence: checks[3].check: "output_shape" stands here twice; gate again']
+
+
+@pytest.mark.parametrize("check", ALWAYS)
+def test_a_gate_without_a_check_that_every_gate_makes_is_none(check: str) -> None:
+    said: dict[str, Any] = gated()
+    why = [f"evidence: checks: does not have what every gate checks: {check}; gate again"]
+    for one in said["checks"]:
+        if one["check"] == check:
+            one["outcome"] = "not asked"
+    assert refused("release_gate", said) == why
+    said["checks"] = [one for one in said["checks"] if one["check"] != check]
+    assert refused("release_gate", said) == why
+    enough = gated() | {"checks": [one for one in gated()["checks"] if one["check"] in ALWAYS]}
+    assert read("release_gate", json.dumps(enough)).figures["overall_go"] == 1
 
 
 def test_the_json_of_a_comparison_is_evidence_for_the_first_stage() -> None:

@@ -45,7 +45,7 @@ def test_what_a_file_needs_is_missed(field: str) -> None:
         ("passed", "yes", 'must be true or false, not "yes"'),
         ("passed", 1, "must be true or false, not 1"),
         ("run", 1.5, "must be a whole number, not 1.5"),
-        ("run", -1, "must be at least 0, not -1"),
+        ("run", 0, "must be at least 1, not 0"),
         ("latency_ms", "812", 'must be a number, not "812"'),
         ("latency_ms", -0.5, "must be at least 0, not -0.5"),
         ("critical", None, "must be true or false, not nothing"),
@@ -72,7 +72,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 def test_what_is_not_known_is_kept_and_what_looks_like_a_slip_is_told() -> None:
     file = raw(case(critcal=True, tokens=120, answer={"text": "ok"}), case(run=2, critcal=True))
-    assert file.hints == ('raw.json: cases[0] (FIN-01): "critcal" is not known and changes nothing; was "critical" meant?',)
+    assert file.hints == ('raw.json: cases[0] (FIN-01): "critcal" is not known, and is not looked at; was "critical" meant?',)
     assert RawResults.model_validate_json(text(case(tokens=120), build="42")).model_dump()["cases"][0]["tokens"] == 120
 
 

@@ -59,7 +59,8 @@ def test_what_is_no_file_is_a_failure(tmp_path: Path) -> None:
 
 def test_nothing_is_known_of_a_file_that_nobody_writes_to(writer: Writer, log: Log) -> None:
     question = asked(writer.path, "count", max_age=60)
-    assert look(log, writer, question) == NoData(f'no line of "{writer.path}" in the last 30s tells a time at /timestamp')
+    writer.path.touch()
+    assert look(log, writer, question) == NoData(f'"{writer.path}" is empty; does its writer run?')
     writer.line()
     assert look(log, writer, question) == Value({(): 1.0})
     later(writer, 60)
@@ -70,6 +71,12 @@ def test_nothing_is_known_of_a_file_that_nobody_writes_to(writer: Writer, log: L
     writer.path.unlink()
     assert isinstance(gone := look(log, writer, question), NoData)
     assert gone.why.endswith("; it is not there any more")
+
+
+def test_a_file_whose_lines_tell_no_time_is_not_called_empty(writer: Writer, log: Log) -> None:
+    broken(writer, b'{"else": 1}\n')
+    said = look(log, writer, asked(writer.path, max_age=60))
+    assert said == NoData(f'no line of "{writer.path}" tells a time at /timestamp that is no older than 1m')
 
 
 def test_lines_that_are_none_of_ours_tell_that_somebody_writes(writer: Writer, log: Log) -> None:
@@ -92,6 +99,15 @@ def test_a_line_that_cannot_be_read_makes_nothing_clear_until_it_has_left_the_wi
     assert look(log, writer) == Value({(): 3.0})
 
 
+def test_of_several_lines_that_cannot_be_read_the_last_one_in_the_file_is_named(writer: Writer, log: Log) -> None:
+    for last in (b"[1,2]\n", b'{"timestamp": "2026-11-20T12:00:00Z", "v": "slow"}\n', b'{"timestamp": "2099-01-01T00:00:00Z", "v": 1}\n', b"Oops\n"):
+        broken(writer, last)
+        answer = look(log, writer)
+        assert isinstance(answer, Value | Failed)
+        told = answer.unknown[MISSING] if isinstance(answer, Value) else answer.why
+        assert f"at byte {writer.path.read_bytes().index(last) + 1} of" in told
+
+
 def test_where_no_line_can_be_read_it_is_a_failure_and_not_a_lack_of_data(writer: Writer, log: Log) -> None:
     broken(writer, b"[]\n")
     assert isinstance(answer := look(log, writer), Failed)
@@ -104,6 +120,10 @@ def test_where_no_line_can_be_read_it_is_a_failure_and_not_a_lack_of_data(writer
         (b'{"timestamp": "2026-11-20T12:00:00Z", "v": "slow"}\n', "has no number at /v"),
         (b'{"timestamp": "at noon", "v": 1}\n', '"at noon" is no time'),
         (b'{"timestamp": "2026-11-20T12:05:01Z", "v": 1}\n', "2026-11-20T12:05:01Z at /timestamp has not come yet"),
+        (b'{"timestamp": "9999-12-31T23:59:59-01:00", "v": 1}\n', '"9999-12-31T23:59:59-01:00" is no time'),
+        (b'{"timestamp": "9999-12-31T23:59:59.999999Z", "v": 1}\n', "is no time in Unix seconds"),
+        (b'{"timestamp": "2026-11-20T12:00:00Z", "v": 1e400}\n', "has a number at /v that is not finite"),
+        (b'{"timestamp": "2026-11-20T12:00:00Z", "v": -Infinity}\n', "has a number at /v that is not finite"),
         (b'{"timestamp": "2026-11-20T12:00:00Z", "v": "\xff"}\n', "is not UTF-8"),
         (b'{"v": "' + b"x" * 2**20 + b'"}\n', "is longer than 1 MiB"),
     ],
@@ -245,3 +265,28 @@ def test_another_file_beside_it_is_not_taken_for_a_copy(writer: Writer, log: Log
     Path(f"{writer.path}.old").write_text('{"timestamp": "2026-11-20T11:00:00Z", "v": 7}\n', encoding="utf-8")
     writer.line()
     assert look(log, writer) == Value({(): 3.0})
+
+
+def test_a_hole_of_gigabytes_is_not_read(writer: Writer, log: Log) -> None:
+    writer.line()
+    look(log, writer)
+    with writer.path.open("r+b") as file:
+        file.truncate(2**32)
+    assert look(log, writer) == Value({(): 1.0})  # reserved, and not written yet
+    writer.line()
+    assert look(log, writer) == Value({(): 3.0})
+    log.close()
+    again = Log(str(writer.path))
+    assert look(again, writer) == Value({(): 3.0})
+    again.close()
+
+
+def test_a_line_with_a_hole_in_it_is_none(writer: Writer, log: Log) -> None:
+    broken(writer, b'{"timestamp": "2026-11-20T12:00:00Z", "v": 1')
+    look(log, writer)
+    with writer.path.open("r+b") as file:
+        file.truncate(2**32)
+    broken(writer, b"2}\n")
+    writer.line()
+    assert isinstance(answer := look(log, writer), Value)
+    assert (answer.series, "1 line of the last 30s cannot be read; the last one, at byte 1 of" in answer.unknown[MISSING]) == ({(): 1.0}, True)

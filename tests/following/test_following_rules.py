@@ -6,16 +6,19 @@ from pathlib import Path
 import pytest
 
 from rollback_daemon.errors import ConfigurationError
+from rollback_daemon.following.log import MISSING
 from rollback_daemon.governance.program_checks import missing
 from rollback_daemon.judge import figures
 from rollback_daemon.judge.dossier import Dossier
 from rollback_daemon.lab.backtesting.limits_of_history import untold
 from rollback_daemon.lab.history import Grid, Walk
 from rollback_daemon.lab.history.walk import NOT_FOLLOWED
+from rollback_daemon.lab.testing.followed import found
 from rollback_daemon.lab.testing.load import load as load_tests
 from rollback_daemon.rules.expansion import expanded
 from rollback_daemon.rules.load import load
 from rollback_daemon.rules.model import Rollout
+from rollback_daemon.signals.observation import Failed, NoData, Value
 from rollback_daemon.signals.questions import FollowedFigure, distinct, in_words, is_followed, is_query
 
 GOOD = Path(__file__).parents[1] / "rules" / "good" / "evidence-followed.yml"
@@ -67,7 +70,7 @@ def test_a_test_of_rules_names_signals_that_follow_a_file(tmp_path: Path) -> Non
     (tmp_path / "test.yml").write_text(
         f"rule_files: [{GOOD}]\n"
         "tests:\n"
-        "  - followed: [{signal: eror, values: 1}, {signal: errors, values: stale}]\n"
+        "  - followed: [{signal: eror, values: 1}, {signal: errors, values: '{{count:1}}'}]\n"
         "    rollout_test: [{eval_time: 1m, stage: canary}]\n",
         encoding="utf-8",
     )
@@ -75,5 +78,15 @@ def test_a_test_of_rules_names_signals_that_follow_a_file(tmp_path: Path) -> Non
         load_tests(tmp_path / "test.yml")
     assert [one.text for one in refused.value.problems] == [
         'unknown signal of a followed file "eror"; did you mean "errors"?',
-        "a figure is a number, or _ where nothing can be told, not stale",
+        "a figure is a number, _ (no data) or stale (the file cannot be read), and no histogram",
     ]
+
+
+def test_a_test_of_rules_can_tell_no_data_a_file_that_cannot_be_read_and_lines_that_are_missing() -> None:
+    assert isinstance(found(None, missing=False), NoData)
+    assert isinstance(found("stale", missing=False), Failed)
+    assert found(3.0, missing=False) == Value({(): 3.0})
+    torn = found(3.0, missing=True)
+    assert isinstance(torn, Value)
+    assert (torn.series, [*torn.unknown]) == ({(): 3.0}, [MISSING])
+    assert isinstance(found(None, missing=True), Failed)

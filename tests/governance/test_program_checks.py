@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rollback_daemon.governance.finding import Finding
-from rollback_daemon.governance.program_checks import findings, missing
+from rollback_daemon.governance.program_checks import findings, missing, why_away
 from rollback_daemon.judge.reasons import Outcome
 from rollback_daemon.rules.load import load
 from rollback_daemon.rules.model import Rollout
@@ -97,3 +97,18 @@ def test_a_program_is_looked_for_where_its_own_environment_says(tmp_path: Path) 
 
 def test_there_is_no_check_where_nothing_is_named(tmp_path: Path) -> None:
     assert list(findings(loaded(tmp_path, BASE.replace(", after_change: {command: [bin/reload]}", "")))) == []
+
+
+def test_where_evidence_comes_from_is_named_by_check_and_has_a_check_of_its_own_in_the_preflight(rollout: Rollout, tmp_path: Path) -> None:
+    evidence = (
+        "evidence:\n"
+        "  a: {kind: number, max_age: 1d, from: {folder: inbox}}\n"
+        "  b: {kind: jsonl, field: /ms, max_age: 1d, from: {follow: logs/b.jsonl}}\n"
+    )
+    told = loaded(tmp_path, BASE + MORE + evidence)
+    assert places(told) == ["evidence.a.from.folder", "evidence.b.from.follow"]
+    assert [one.outcome for one in findings(told)] == [Outcome.PASS]
+    assert why_away(told.evidence[1]) == f'the log "{tmp_path}/logs/b.jsonl", which is followed, is not there; does its writer run, and write there?'
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "logs" / "b.jsonl").touch()
+    assert [why_away(one) for one in told.evidence] == ["", ""]

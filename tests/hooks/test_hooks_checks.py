@@ -80,6 +80,7 @@ def test_the_same_file_has_the_same_ids_whenever_and_by_whomever_it_is_handed_in
     first, again = (told(handed_in(checkout, no_go("latency_p95"), why), seq)[0] for why, seq in (("gated", 7), ("once more", 9)))
     other = told(handed_in(checkout, no_go("latency_p95", "write_safety")))
     assert first.key("Ticket") == again.key("Ticket")
+    assert told({**handed_in(checkout, no_go("latency_p95")), "again": True}) == [], "read anew, by other rules"
     assert first.key("Ticket") not in {one.key("Ticket") for one in other}
 
 

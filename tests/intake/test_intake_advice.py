@@ -52,10 +52,24 @@ def test_a_gap_between_two_runs_and_files_that_are_read_twice_are_warned_of(tmp_
 def test_folders_and_programs_that_are_not_there_are_named_at_their_place(tmp_path: Path) -> None:
     rollout = written(tmp_path)
     folders, programs = ["tests", "cases", "raw"], ["soak", "parity"]
-    wanted = [f"evidence.{name}.from.folder" for name in folders] + [f"evidence.{name}.from.command" for name in programs]
+    wanted = [f"evidence.{name}.from.command" for name in programs] + [f"evidence.{name}.from.folder" for name in folders]
     assert [".".join(map(str, trail)) for trail, _ in missing(rollout)] == wanted
     (tmp_path / "inbox").mkdir()
     (tmp_path / "bin").mkdir()
     for name in programs:
         (tmp_path / "bin" / name).touch(mode=0o755)
     assert list(missing(rollout)) == []
+
+
+def test_a_limit_of_a_ratio_that_was_most_likely_meant_in_percent_is_warned_of(tmp_path: Path) -> None:
+    ratio = "signals: {rate: {evidence: tests, field: pass_rate}, ran: {evidence: tests, field: tests}}\n"
+    limits = {"Rate": "signal: rate, at_least: 98", "Good": "signal: rate, at_least: 98%", "Ran": "signal: ran, at_least: 98"}
+    gates = "gates:\n" + "".join(f"  - {{gate: {name}, {limit}}}\n" for name, limit in limits.items())
+    needs = "requires: {evidence: [{evidence: tests, figures: {pass_rate: 95}}]}"
+    text = RULES.replace('set: {USE_X: "true"}', f'set: {{USE_X: "true"}}, {needs}').replace("triggers:\n", f"{ratio}{gates}triggers:\n")
+    (tmp_path / "demo.yml").write_text(f"{text}  - {{alert: RateLow, signal: rate, below: 95}}\n", encoding="utf-8")
+    assert [f"{one.path}: {one.text}" for one in warnings(load(tmp_path / "demo.yml")) if "ratio" in one.text] == [
+        "stages[0].requires.evidence[0].figures.pass_rate: pass_rate is a ratio, from 0 to 1, and never == 95; for percent write 95%",
+        "gates[0].at_least: pass_rate is a ratio, from 0 to 1, and never >= 98; for percent write 98%",
+        "triggers[1].below: pass_rate is a ratio, from 0 to 1, and always < 95; for percent write 95%",
+    ]

@@ -1,5 +1,6 @@
 """When commands are run and folders looked into, by real threads, on a real journal; the clock is set by hand."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -12,8 +13,8 @@ from rollback_daemon.judge.attempts import Attempt, Came
 from rollback_daemon.judge.refusal import Person
 from rollback_daemon.judge.transitions import Event
 from rollback_daemon.lab.servers import wait_until
-from rollback_daemon.rules.duties import Inbox
-from tests.intake.coming import HOUR, declared, figures, refusals, scheduled, script
+from rollback_daemon.rules.duties import Command, Inbox
+from tests.intake.coming import HOUR, LONG, declared, figures, refusals, scheduled, script
 from tests.intake.conftest import Expecting
 from tests.watch.guarded import BAD, SECOND, Desk
 
@@ -129,6 +130,15 @@ def test_a_rollback_does_not_wait_for_a_run_and_a_result_of_it_comes_later(expec
     assert desk.bodies(Event.EVIDENCE)[0]["stage"] == "baseline"
 
 
+def test_of_a_run_that_failed_with_a_result_that_cannot_be_read_the_failure_is_told_first(expecting: Expecting, tmp_path: Path) -> None:
+    program = script(tmp_path / "soak.sh", 'echo "cannot reach db"; echo "db refused" >&2; exit 7')
+    desk = expecting(declared(scheduled(program)))
+    desk.evaluate()
+    ended(desk)
+    wrong = 'soak.sh: "cannot reach db" is no number; write 0.987, a ratio (98.7%), a duration (812ms) or a size (100MB)'
+    assert attempt(desk).failed == f'"{program}" exited with 7; it printed last: db refused; {wrong}'
+
+
 def test_a_run_that_fails_is_on_record_and_alerts_until_one_succeeds(expecting: Expecting, tmp_path: Path) -> None:
     program = script(tmp_path / "soak.sh", 'echo "no board: $CODE_WORD" >&2; exit 2')
     desk = expecting(declared(scheduled(program, CODE_WORD="hunter2hunter2")))
@@ -202,6 +212,44 @@ def test_evidence_of_its_stage_is_made_anew_at_the_next(expecting: Expecting, tm
     assert runs(log) == ["baseline", "canary"]
 
 
+def test_a_run_counts_for_the_stage_that_it_was_told_of_and_the_next_one_has_its_own_at_once(expecting: Expecting, tmp_path: Path) -> None:
+    log, go = tmp_path / "log", tmp_path / "go"
+    text = f'echo "$ROLLBACKD_STAGE" >> {log}; while [ ! -e {go} ]; do sleep 0.02; done; echo 1'
+    desk = expecting(declared(scheduled(script(tmp_path / "soak.sh", text)), per_stage=True))
+    desk.climb_to("canary")
+    assert runs(log) == ["baseline"]
+    began = attempt(desk).tried
+    go.touch()
+    ended(desk)
+    body = desk.bodies(Event.EVIDENCE)[0]
+    assert began is not None
+    assert (body["stage"], body["came"], desk.position.entered > began) == ("baseline", began.isoformat(), True)
+    desk.restart()
+    evaluate_until(desk, lambda: len(desk.bodies(Event.EVIDENCE)) == 2, "another run")
+    assert (runs(log), desk.bodies(Event.EVIDENCE)[1]["stage"]) == (["baseline", "canary"], "canary")
+
+
+def test_between_two_stages_nothing_is_begun_that_tells_of_one(expecting: Expecting, tmp_path: Path) -> None:
+    log, go = tmp_path / "log", tmp_path / "go"
+    program = script(tmp_path / "soak.sh", f'echo "$ROLLBACKD_EVIDENCE $ROLLBACKD_STAGE" >> {log}; echo 1')
+    desk = expecting(declared(scheduled(program), name="each", per_stage=True), declared(scheduled(program), name="any"))
+    slow = Command((str(script(tmp_path / "slow.sh", f"while [ ! -e {go} ]; do sleep 0.02; done")),))
+    desk.restart(flags=replace(desk.rollout.flags, after_change=slow))
+    for name in ("each", "any"):
+        desk.evaluate()
+        ended(desk, name)
+    desk.watch.promote("ann", "go on")
+    desk.hands.time += HOUR
+    desk.evaluate()
+    ended(desk, "any", count=2)
+    desk.evaluate()
+    assert (bool(desk.position.open), attempt(desk, "each").running) == (True, None)
+    go.touch()
+    desk.settle()
+    evaluate_until(desk, lambda: attempt(desk, "each").counts[Came.TAKEN] == 2, "the other one")
+    assert runs(log) == ["each baseline", "any baseline", "any baseline", "each canary"]
+
+
 def test_a_folder_is_looked_into_after_each_evaluation_and_told_when_it_is_away_for_long(expecting: Expecting, tmp_path: Path) -> None:
     inbox = tmp_path / "inbox"
     desk = expecting(declared(Inbox(str(inbox), "*.txt")))
@@ -218,3 +266,41 @@ def test_a_folder_is_looked_into_after_each_evaluation_and_told_when_it_is_away_
     evaluate_until(desk, lambda: not attempt(desk).away, "the folder to be seen")
     desk.evaluate()
     assert (alerts(desk), refusals(desk)) == ({}, [])
+
+
+def test_a_result_is_kept_while_the_journal_cannot_be_written_and_no_run_is_wasted(expecting: Expecting, tmp_path: Path) -> None:
+    log, go = tmp_path / "log", tmp_path / "go"
+    program = script(tmp_path / "soak.sh", f"echo run >> {log}; while [ ! -e {go} ]; do sleep 0.02; done; echo 9")
+    desk = expecting(declared(scheduled(program)))
+    desk.evaluate()
+    began = desk.hands.time
+    wait_for(lambda: runs(log), "the command to be run")
+    with desk.journal_locked():
+        go.touch()
+        assert ended(desk).failed.endswith("the result is kept, and goes on record as soon as it can")
+        assert (attempt(desk).running, figures(desk)) == (None, {})
+    evaluate_until(desk, lambda: figures(desk) == {"value": 9}, "the result to be taken")
+    wait_for(lambda: not attempt(desk).failed, "that to be told")
+    assert (runs(log), dict(attempt(desk).counts), attempt(desk).next) == (["run"], {Came.FAILED: 1, Came.TAKEN: 1}, began + HOUR)
+
+
+def test_a_result_is_read_as_it_is_and_told_without_values_of_the_environment(expecting: Expecting, tmp_path: Path) -> None:
+    report = (
+        '{"profile": "abcdefgh\\/ijkl", "suites": ["contract_vectors"], "total_cases": 19, "mismatches_total": 1,'
+        ' "mismatches_by_suite": {"contract_vectors": 1},'
+        ' "samples": [{"suite": "contract_vectors", "case_id": "\\u00E4bcdefghij", "mismatch_type": "x", "details": "by abcdefgh/ijkl"}]}'
+    )
+    junit = '<testsuite name="s" tests="1"><testcase classname="z" name="t[p@ss&amp;word&lt;1&gt;x]"><failure message="m"/></testcase></testsuite>'
+    secrets = {"SUITES": "contract_vectors", "PLACE": "abcdefgh/ijkl", "CASE": "\u00e4bcdefghij", "WORD": "p@ss&word<1>x", "PIN": "1234567"}
+    (tmp_path / "report").write_text(report, encoding="utf-8")
+    (tmp_path / "junit").write_text(junit, encoding="utf-8")
+    kinds = {"parity": "cat report", "junit": "cat junit", "number": "echo 1234567", "soak": "cat report"}
+    programs = {kind: script(tmp_path / f"{kind}.sh", f"cd {tmp_path}; {text}") for kind, text in kinds.items()}
+    made = [declared(scheduled(program, LONG, "", **secrets), kind, kind) for kind, program in programs.items()]
+    desk = expecting(*made)
+    evaluate_until(desk, lambda: all(attempt(desk, kind).counts for kind in kinds), "all of them")
+    assert figures(desk, "parity")["mismatches"] == 1
+    assert (figures(desk, "junit")["failures"], figures(desk, "number")) == (1, {"value": 1234567})
+    told = [{**body, "figures": {}} for body in desk.bodies(Event.EVIDENCE)] + refusals(desk) + [attempt(desk, kind).failed for kind in kinds]
+    assert [value for value in secrets.values() if value in json.dumps(told, ensure_ascii=False)] == []
+    assert "(value of WORD)" in json.dumps(told)

@@ -6,12 +6,16 @@ import os
 import pwd
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from rollback_daemon.evidence.kind import MAX_BYTES
+from rollback_daemon.faces.evidence_alerts import EVIDENCE_ALERTS
 from rollback_daemon.intake import files, folders
+from rollback_daemon.intake.arrivals import Arrivals
 from rollback_daemon.intake.inbox import Away, Seen
 from rollback_daemon.judge.attempts import Attempt, Came
 from rollback_daemon.judge.transitions import Event
@@ -72,7 +76,7 @@ def test_a_file_is_taken_as_its_owners_who_laid_it_there(inbound: Inbound) -> No
 def test_what_lay_there_for_longer_than_it_counts_is_not_taken_as_new(inbound: Inbound) -> None:
     inbound.lay("run.txt", b"0.97", minutes=24 * 60 + 10)
     inbound.look()
-    assert refusals(inbound.desk) == ['evidence "tests" was made 1d10m ago, and must be no older than 1d; make a new one']
+    assert refusals(inbound.desk) == ['evidence "tests": run.txt was made 1d10m ago, and must be no older than 1d; make a new one']
 
 
 @pytest.mark.parametrize(
@@ -130,6 +134,20 @@ def test_a_file_that_was_written_in_the_future_is_refused_for_the_clock(inbound:
     inbound.lay("run.txt", b"0.97", minutes=-10)
     inbound.look()
     assert "which has not come yet; look at the clock" in refusals(inbound.desk)[0]
+
+
+@pytest.mark.parametrize("kind", ["number", "results"])
+def test_a_file_that_was_refused_for_the_clock_is_taken_once_that_is_right(expecting: Expecting, tmp_path: Path, kind: str) -> None:
+    inbound = Inbound(expecting, tmp_path / "inbox", kind)
+    hour = timedelta(hours=1)
+    now = json.dumps({"engine": "v3", "started_at": at(9 * 60), "cases": []}).encode()
+    inbound.lay("run.txt", *((b"0.97", 0) if kind == "number" else (now, 60)))
+    inbound.desk.hands.time -= hour
+    inbound.look(4)
+    assert ["has not come yet" in one for one in refusals(inbound.desk)] == [True], "once"
+    inbound.desk.hands.time += hour
+    inbound.look()
+    assert (inbound.attempt.failed, len(figures(inbound.desk)) > 0) == ("", True)
 
 
 def test_a_name_that_cannot_be_printed_is_told_so_that_it_can(inbound: Inbound) -> None:
@@ -224,3 +242,71 @@ def test_a_file_is_kept_for_later_while_the_journal_cannot_be_written(inbound: I
     assert figures(inbound.desk) == {}
     inbound.look(1)
     assert figures(inbound.desk) == {"value": 0.97}
+
+
+def test_after_a_start_what_fails_is_no_younger_and_nothing_is_refused_again_that_lies_there_as_it_was(inbound: Inbound) -> None:
+    os.mkfifo(inbound.path / "pipe")
+    broken = inbound.lay("run.txt", b"many")
+    inbound.look()
+    desk, before = inbound.desk, inbound.attempt
+    desk.watch.remember_now()
+    desk.hands.time += timedelta(hours=1)
+    assert [inbound.attempt.since, len(refusals(desk))] == [before.since, 2]
+    desk.restart()
+    Arrivals(desk.watch, desk.hands).heed()
+    assert (inbound.attempt.failed, inbound.attempt.since) == (before.failed, before.since)
+    inbound.seen = Seen(inbound.inbox, settled=0, before=inbound.attempt.refused)
+    inbound.look()
+    assert (len(refusals(desk)), inbound.attempt.failed) == (2, before.failed)
+    broken.unlink()
+    inbound.look(1)
+    assert inbound.attempt.failed == f"{before.failed}; that file was taken away or changed since"
+    desk.watch.remember_now()
+    desk.evaluate()
+    assert desk.watch.judgement is not None
+    (alert,) = EVIDENCE_ALERTS["RolloutEvidenceFailed"].findings(desk.rollout, desk.watch.state, desk.watch.judgement)
+    assert (alert.since, "changed since. Lay a file into" in alert.description) == (before.since, True)
+    other = replace(inbound.declared, comes=Inbox(str(inbound.path), "*.txt"))
+    desk.restart(evidence=(other,))
+    assert inbound.attempt.since == before.since
+    Arrivals(desk.watch, desk.hands).heed()
+    assert "tests" not in desk.watch.state.attempts, "what the rules say otherwise has not failed yet"
+
+
+def test_a_file_that_cannot_be_read_stands_before_no_other(expecting: Expecting, tmp_path: Path) -> None:
+    inbound = Inbound(expecting, tmp_path / "reports", "junit")
+    inbound.lay("first.xml", b'<?xml version="1.0" encoding="GBK"?><testsuite/>', minutes=9)
+    inbound.look()
+    inbound.lay("second.xml", b'<testsuite name="s"><testcase name="t"><failure/></testcase></testsuite>')
+    inbound.look()
+    assert figures(inbound.desk)["failures"] == 1
+    assert "is written in an encoding that cannot be read; write it as UTF-8" in refusals(inbound.desk)[0]
+
+
+def test_a_file_that_the_daemon_trips_over_is_dealt_with_and_told(expecting: Expecting, tmp_path: Path) -> None:
+    inbound = Inbound(expecting, tmp_path / "reports")
+    inbound.declared = replace(inbound.declared, kind="of another version")
+    inbound.desk = expecting(inbound.declared)
+    for name in ("a.txt", "b.txt"):
+        inbound.lay(name, b"1")
+        inbound.look()
+    assert inbound.attempt.failed == '"b.txt": KeyError, which is a defect of rollbackd; report it'
+    assert not inbound.seen.due(inbound.seen.open(), 1e9)
+
+
+def test_a_file_of_a_time_that_no_calendar_has_is_unfit() -> None:
+    with pytest.raises(files.Unfit, match="at a time that no calendar has; touch it"):
+        _ = files.Stamp(0o100644, (1, 1), 0, 1, changed=-(10**20)).written
+
+
+@pytest.mark.parametrize("age", [30, 1], ids=["older", "younger"])
+def test_a_result_is_taken_at_once_whatever_lies_beside_it_that_cannot_be_read(inbound: Inbound, age: float) -> None:
+    inbound.look(1)
+    for number in range(25):
+        inbound.lay(f"{number}.txt", b"none", minutes=age)
+        os.utime(inbound.path / f"{number}.txt", (inbound.desk.hands.time.timestamp() - age * 60 - number,) * 2)
+    inbound.lay("run.txt", b"0.50", minutes=15)
+    inbound.look()
+    assert figures(inbound.desk) == {"value": 0.5}
+    inbound.look(3)
+    assert len(refusals(inbound.desk)) == 25, "each of them on record once"

@@ -138,12 +138,15 @@ def test_a_folder_that_is_none_or_holds_too_much_is_away(tmp_path: Path) -> None
     assert folder.look() == []
 
 
-def test_a_flood_is_dealt_with_a_few_at_a_time(folder: Folder) -> None:
+def test_a_flood_is_dealt_with_a_few_at_a_time_the_newest_first_and_what_is_as_old_at_once(folder: Folder) -> None:
     folder.look()
     names = [f"{number:02}.xml" for number in range(25)]
     for name in names:
         folder.write(name)
-    assert [folder.look(), folder.look(), folder.look(), folder.look(), folder.look()] == [[], names[:10], names[10:20], names[20:], []]
+    assert [folder.look(), folder.look(), folder.look(), folder.look(), folder.look()] == [[], names[15:], names[5:15], names[:5], []]
+    for name in names:
+        os.utime(folder.write(name), (100, 100))
+    assert [folder.look(), sorted(folder.look()), folder.look()] == [[], names, []]
 
 
 NAMES = st.sampled_from(["a", "b", "c"])

@@ -159,11 +159,13 @@ def test_what_is_declared_is_never_taken_on_its_digest_alone_or_too_old_or_by_ot
     file = consent.File("junit.xml", "0" * 64, 9)
     for said, why in (
         (None, "hand in the file itself"),
-        (reading(checkout, START - 2 * DAY, pass_rate=1.0), "was made 2d ago, and must be no older than 1d"),
+        (reading(checkout, START - 2 * DAY, pass_rate=1.0), 'evidence "tests": junit.xml was made 2d ago, and must be no older than 1d'),
         (figures.Reading("junit 0", {"pass_rate": 1.0}), "have just changed"),
     ):
         with pytest.raises(OperationRefused, match=why):
             consent.evidence(world.ladder, world.state, BY, "tests", "CI", file, said, START)
+    with pytest.raises(OperationRefused, match=r'^there is no evidence "test" in the rules of checkout; did you mean "tests"\?$'):
+        consent.evidence(world.ladder, world.state, BY, "test", "CI", file)
     assert not world.state.dossier.evidence
 
 

@@ -23,6 +23,7 @@ from rollback_daemon.rules.load import load
 from rollback_daemon.rules.model import ActionKind, ErrorBudget, NoDataBudget, Rollout
 from rollback_daemon.signals.observation import Failed, Failure, NoData, Observation, Value
 from rollback_daemon.simulation.acting import Present, simulate
+from rollback_daemon.simulation.length import concerned
 from rollback_daemon.simulation.settings import BadSettingError, understand
 from rollback_daemon.simulation.telling import tell
 from tests.judge.kinds import of_every_kind
@@ -250,6 +251,21 @@ def test_nothing_is_told_while_a_rollback_is_rehearsed() -> None:
     rehearsing = replace(known.state.position, rehearsing=Rehearsal("1", "half", START, timedelta(), "ann", START))
     with pytest.raises(OperationRefused, match="is being rehearsed; ask again when that has ended"):
         simulate(replace(known, state=replace(known.state, position=rehearsing)), understand(["errors=2"], EVERYTHING))
+
+
+def test_a_figure_of_evidence_is_read_by_the_triggers_and_gates_that_rest_on_it(tmp_path: Path) -> None:
+    file = tmp_path / "kinds.yml"
+    more = "signals: {rate: {evidence: tests, field: pass_rate}, disk:"
+    rated = KINDS.replace("signals: {disk:", f"evidence: {{tests: {{kind: junit, max_age: 1d}}}}\n{more}")
+    file.write_text(
+        f"{rated}  - {{alert: RateLow, signal: rate, below: 95%}}\n".replace("gates: [", "gates: [{gate: Rate, signal: rate, above: 98%}, ")
+    )
+    rules = load(file)
+    _, known = standing(rules, "canary", seen=dict.fromkeys(rules.questions(), Value({(): 0.0})))
+    run = simulate(known, understand(["rate=90%"], rules))
+    (one,) = tell(run)["set"]
+    assert (one["triggers"], one["gates"]) == (["Often", "RateLow"], ["Rate"])
+    assert [trigger.name for trigger in concerned(rules, run.settings)] == ["Often", "RateLow"]
 
 
 KINDS = """

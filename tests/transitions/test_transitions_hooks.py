@@ -107,20 +107,20 @@ def with_env(script: str, env: dict[str, str], **environment: str) -> Ran:
 
 
 def test_the_rule_file_adds_to_what_the_daemon_knows() -> None:
-    assert with_env('echo "$MODE $HOME"', {"MODE": "fast", "HOME": "/app"}).output == "fast /app"
-    assert with_env('echo "$PATH"', {"MODE": "fast"}).output == os.environ["PATH"]
+    assert with_env('echo "$MODE $HOME"', {"MODE": "dry", "HOME": "/me"}).output == "dry /me"
+    assert with_env('echo "$PATH"', {"MODE": "dry"}).output == os.environ["PATH"]
 
 
 def test_the_rule_file_does_not_say_what_happened() -> None:
-    ran = with_env('echo "$ROLLBACKD_KIND $ROLLBACKD_MODE"', {"ROLLBACKD_KIND": "promote", "ROLLBACKD_MODE": "fast"}, ROLLBACKD_KIND="rollback")
-    assert ran.output == "rollback fast"
+    ran = with_env('echo "$ROLLBACKD_KIND $ROLLBACKD_MODE"', {"ROLLBACKD_KIND": "promote", "ROLLBACKD_MODE": "dry"}, ROLLBACKD_KIND="rollback")
+    assert ran.output == "rollback dry"
 
 
 def test_what_the_rule_file_passes_on_is_not_put_on_record() -> None:
-    env = {"TOKEN": "s3cret-token", "LONGER": "s3cret-token-of-another", "MODE": "fast"}
-    ran = with_env('echo "$MODE $TOKEN $LONGER"; exit 3', env)
+    env = {"TOKEN": "s3cret-token", "LONGER": "s3cret-token-of-another", "MODE": "dry", "WORD": "hush"}
+    ran = with_env('echo "$MODE $TOKEN $LONGER $WORD"; exit 3', env)
     assert ran.error == '"/bin/sh" exited with 3'
-    assert ran.output == "fast (value of TOKEN) (value of LONGER)"
+    assert ran.output == "dry (value of TOKEN) (value of LONGER) (value of WORD)"
 
 
 def test_an_environment_that_no_process_can_have_is_an_error_without_its_value() -> None:

@@ -25,7 +25,8 @@ from rollback_daemon.judge.refusal import Person
 from rollback_daemon.lab.toolset import Toolset
 from rollback_daemon.rules.duties import Command, Declared, Followed, Fresh, Inbox, Requires, Scheduled
 from rollback_daemon.rules.measures import Condition, OnNoData, Op, Signal
-from rollback_daemon.rules.model import Gate
+from rollback_daemon.rules.model import Gate, Trigger
+from rollback_daemon.rules.triggers import Threshold
 from rollback_daemon.signals.observation import NoData, Value
 from tests.watch.guarded import GOOD, Desk
 
@@ -139,7 +140,9 @@ def test_explain_shows_figures_and_what_was_left_out_of_them(tested: Desk) -> No
     hand_in(tested)
     tested.evaluate()
     said = terminal(tested)
-    assert "  evidence tests  of 2026-03-01 12:00:03Z by cid, counts for 1d; pass_rate 1, tests 3, passed 2" in said
+    flat = " ".join(said.split())
+    assert " evidence tests of 2026-03-01 12:00:03Z (when it was handed in: it does not say when it was made) by cid" in flat
+    assert " by cid, run.xml, sha256 dddddddddddd, counts for 1d; pass_rate 1, tests 3, passed 2" in flat
     assert f"\n           left out tests.test_old::test_fax (failed): {REASON}\n" in said
     assert '\n           the exclusion "gone" holds for nothing in the file; take it out\n' in said
     tested.hands.time += DAY + HOUR
@@ -160,17 +163,17 @@ def test_the_report_shows_what_counts_now_what_was_taken_and_what_was_left_out(t
     section = written(tested).split("\n## Evidence\n")[1].split("\n## ")[0]
     assert "\n| tests | junit | yes, for 1d | pass\\_rate 1, tests 3, passed 2" in section
     assert f" | 2026-03-01 12:00:03 UTC | cid | `{whole}` | handed in |\n" in section
-    assert f"\n| `5` | 2026-03-01 12:00:03 UTC | tests | canary | cid | CI | run.xml | `{whole}` | {len(RUN)} | - | errors 0, excluded 1" in section
+    assert f"\n| `5` | 2026-03-01 12:00:03 UTC | tests | canary | cid | CI | run.xml | `{whole}` | {len(RUN)} | - | pass\\_rate 1, tests 3" in section
     assert f"\n- left out: tests.test\\_old::test\\_fax (failed), because: {REASON}\n" in section
     tested.hands.time += DAY + HOUR
     tested.evaluate()
     assert '| tests | junit | **no**: evidence "tests" is 1d1h2s old, must be no older than 1d | ' in written(tested)
 
 
-def checked(desk: Desk, one: Declared = TESTS, **changes: Any) -> tuple[Outcome, str]:
-    """What the preflight says of that evidence in the place of the one that the rules have."""
+def checked(desk: Desk, one: Declared = TESTS, away: str = "", **changes: Any) -> tuple[Outcome, str]:
+    """What the preflight says of that evidence in the place of the one that the rules have. `away`: why it cannot come."""
     state = desk.watch.state
-    (found,) = preflight(replace(desk.rollout, evidence=(one,), **changes), state.position, state.dossier, desk.hands.now())
+    (found,) = preflight(replace(desk.rollout, evidence=(one,), **changes), state.position, state.dossier, desk.hands.now(), {one.name: away})
     assert found.check == f"evidence {one.name}"
     return found.outcome, found.evidence
 
@@ -203,8 +206,20 @@ def test_what_nothing_needs_where_the_rollout_stands_is_no_failure_of_the_prefli
     (gate,) = tested.rollout.gates[1:]
     need_not = replace(gate, signal=replace(PASS_RATE, no_data=OnNoData.IGNORE))
     assert checked(tested, gates=(need_not,), stages=tuple(ladder))[0] is Outcome.PASS
-    log = declared("tests", "jsonl", Followed("/var/log/app.jsonl"), field="/ms")
-    assert list(preflight(replace(tested.rollout, evidence=(log,)), None, tested.watch.state.dossier, tested.hands.now())) == []
+
+
+def test_the_preflight_looks_at_where_evidence_comes_from_at_the_stage_and_for_the_triggers_of_the_next(tested: Desk) -> None:
+    log, folder = declared("tests", "jsonl", Followed("/var/log/app.jsonl"), field="/ms"), declared(comes=Inbox("/srv/ci", "*.xml"))
+    assert checked(tested, log) == (Outcome.PASS, "its file is there and can be read; it comes from the last lines of /var/log/app.jsonl")
+    ladder = tuple(replace(one, requires=Requires()) for one in tested.rollout.stages)
+    low = Trigger("PassRateLow", Threshold(PASS_RATE, Condition(Op.BELOW, 0.9)), frozenset({"half"}))
+    said = "it is gone; for PassRateLow at half; it comes from the last lines of /var/log/app.jsonl"
+    assert checked(tested, log, "it is gone", gates=(), stages=ladder, triggers=(low,)) == (Outcome.FAIL, said)
+    assert checked(tested, folder, gates=(), stages=ladder)[1] == "is not on record; nothing needs it; it comes as *.xml in /srv/ci"
+    assert checked(tested, folder, "it is gone", gates=(), stages=ladder)[0] is Outcome.PASS
+    hand_in(tested)
+    assert checked(tested, folder)[0] is Outcome.FAIL  # read by other rules
+    assert checked(tested, replace(TESTS, comes=folder.comes), "it is gone")[1].startswith("it is gone; for the promotion to half, PassRate; ")
 
 
 def test_required_evidence_that_is_not_declared_is_looked_at_too(tested: Desk) -> None:

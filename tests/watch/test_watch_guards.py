@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rollback_daemon.errors import OperationRefused
+from rollback_daemon.faces import views
 from rollback_daemon.flags.stores import open_store
 from rollback_daemon.judge.reasons import Code
 from rollback_daemon.judge.refusal import Refusal
@@ -47,6 +48,18 @@ def test_it_climbs_when_it_is_asked_to_and_falls_by_itself(desk: Desk) -> None:
     assert (intent["kind"], intent["from"], intent["to"], intent["triggers"]) == ("rollback", "half", "canary", ["ErrorsHigh"])
     assert intent["why"] == ["ErrorsHigh: errors 0.9 > 0.5"]
     assert desk.journal.verify() == []
+
+
+def test_what_fires_where_it_is_not_armed_is_told_apart_as_nobody_is_alerted_of_it(desk: Desk) -> None:
+    desk.evaluate(BAD, times=2)
+    told = views.summary(desk.watch)
+    assert (told["stage"], told["firing"], told["silent"]) == ("baseline", ["ErrorsHigh"], ["ErrorsHigh"])
+    (change,) = [one["change"] for one in views.explanation(desk.watch)["triggers"] if one["alert"] == "ErrorsHigh"]
+    assert change.startswith("takes no action at this stage, and alerts nobody; ")
+    desk.evaluate()
+    desk.climb_to("full").evaluate(BAD)
+    assert views.summary(desk.watch)["silent"] == []
+    desk.settle()
 
 
 def test_a_trigger_that_takes_its_time_goes_to_the_bottom(desk: Desk) -> None:

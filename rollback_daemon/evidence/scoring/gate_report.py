@@ -15,7 +15,7 @@ from rollback_daemon.evidence.scoring.release_gate import P95, Blamed, Check, De
 FORMAT = "rollbackd release gate 1"
 """What the document says that it is."""
 
-_AT_LEAST = {"cases_judged", "output_shape"}  # of the others, the value must be at most the limit
+_AT_LEAST = {"cases_judged", "output_shape", "pass_rate"}  # of the others, the value must be at most the limit
 _FEW = 20  # of so few, the nearest rank is the slowest one
 
 
@@ -34,7 +34,11 @@ def document(label: str, runs: FirstRuns, verdict: Verdict) -> dict[str, Any]:
         "next_stage": verdict.next_stage or None,
         "next": _next(verdict),
         "checks": [_check(one) for one in verdict.checks],
-        "asked": {"latency_p95_sla_ms": order.latency_p95_sla_ms, "baseline_correction_rate": order.baseline_correction_rate},
+        "asked": {
+            "latency_p95_sla_ms": order.latency_p95_sla_ms,
+            "baseline_correction_rate": order.baseline_correction_rate,
+            "min_pass_rate": order.min_pass_rate,
+        },
         "counted": {
             "cases": len({run.id for run in counted}),
             "first_runs": len(counted),
@@ -46,7 +50,7 @@ def document(label: str, runs: FirstRuns, verdict: Verdict) -> dict[str, Any]:
         },
         "not_counted": {"reruns": len(runs.reruns), "diagnostic_runs": len(runs.diagnostics), "copies": runs.copies},
         "not_passed": [_told(Blamed(run, "did not pass")) for run in counted if not run.passed],
-        "warnings": _warnings(runs),
+        "warnings": _warnings(runs, verdict),
         "method": {"first_run": "the run that began first, of those with the same beginning the one with the lowest number", "latency_p95": P95},
         "files": [
             {"file": one.file, "sha256": one.digest, "engine": one.engine, "started_at": one.started_at.isoformat(), "runs": len(one.runs)}
@@ -101,7 +105,7 @@ def _next(verdict: Verdict) -> str:
     return "hold at 100 % and monitor" if stage == 100 else f"promote to {verdict.next_stage} %"
 
 
-def _warnings(runs: FirstRuns) -> list[str]:
+def _warnings(runs: FirstRuns, verdict: Verdict) -> list[str]:
     """What changes nothing, and should be looked at."""
     said = [hint for file in runs.files for hint in file.hints]
     said += [f"{one.file} has no case" for one in runs.files if not one.runs]
@@ -109,7 +113,11 @@ def _warnings(runs: FirstRuns) -> list[str]:
         f"write-safety incident in {_which(run)}, which does not count" for run in (*runs.reruns, *runs.diagnostics) if run.write_safety_incident
     ]
     if runs.counted and not any(run.critical for run in runs.counted):
-        said.append("no case is marked as critical")
+        said.append("no case is marked as critical, so that nothing was asked of critical cases")
+    plain = sum(not run.passed and not run.critical for run in runs.counted)
+    if plain and verdict.order.min_pass_rate is None:
+        what = "1 first run" if plain == 1 else f"{plain} first runs"
+        said.append(f"{what} of cases that are not critical did not pass; no check counts that unless --min-pass-rate is given")
     if 0 < len(runs.counted) < _FEW:
         said.append(f"of {len(runs.counted)} runs the p95 is the slowest one")
     return said

@@ -4,15 +4,17 @@ Lives here: one file. Must not live here: which run of a case counts (`first_run
 """
 
 import difflib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from rollback_daemon.errors import Problem
 from rollback_daemon.evidence.kind import NOT_YET, Source
+from rollback_daemon.evidence.mistaken import refuse_mistaken
 from rollback_daemon.evidence.reading import Instant, Written, bounded, formed, json_of, placed, shown
 
 _ALIKE = 0.8  # of 1, by difflib: a slip of the fingers, not another word
@@ -36,7 +38,7 @@ class RawCase(Written):
     """
 
     id: Identifier
-    run: int = Field(ge=0)
+    run: int = Field(ge=1)
     started_at: Instant
     role: Identifier | None = None
     critical: bool = False
@@ -96,7 +98,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class RawFile:
-    """A raw result file that was read. `hints` are sentences about fields that were most likely meant to be others."""
+    """A raw result file that was read. `hints` are sentences about fields that were most likely meant to be others.
+
+    `slips`: of each field that would say something else if it was meant, the sentence about the first such place.
+    """
 
     file: str
     digest: str
@@ -104,16 +109,18 @@ class RawFile:
     started_at: datetime
     runs: tuple[Run, ...]
     hints: tuple[str, ...] = ()
+    slips: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_raw(source: Source) -> RawFile:
     """The file's runs. Raises ConfigurationError with every field that is missing or wrong, each with its case."""
     value = json_of(bounded(source))
+    refuse_mistaken(source, value, "results")
     made = formed(source, value, RawResults, '{"engine": "v3_shadow", "started_at": "2026-11-20T03:12:00Z", "cases": [...]}')
     source.reject_if(_not_yet(source, value, made))
     begun = made.started_at.astimezone(UTC)
     runs = tuple(_run(source.file, index, begun, one) for index, one in enumerate(made.cases))
-    return RawFile(source.file, source.digest, made.engine, begun, runs, tuple(_hints(source.file, made)))
+    return RawFile(source.file, source.digest, made.engine, begun, runs, *_misspelt(source.file, made))
 
 
 def _run(file: str, index: int, session: datetime, one: RawCase) -> Run:
@@ -144,13 +151,26 @@ def _not_yet(source: Source, value: Any, made: RawResults) -> Iterator[Problem]:
             yield source.problem(f"{one.started_at.isoformat()} {NOT_YET}", placed(value, ("cases", index, "started_at")))
 
 
-def _hints(file: str, made: RawResults) -> Iterator[str]:
+def _misspelt(file: str, made: RawResults) -> tuple[tuple[str, ...], dict[str, str]]:
     """Fields that are not known are kept; one that looks like a field that is not there was perhaps meant to be it."""
-    told: set[str] = set()
+    hints, slips = dict[str, str](), dict[str, str]()
     for index, one in enumerate(made.cases):
-        left_out = [name for name in RawCase.model_fields if name not in one.model_fields_set]
-        for name in one.model_extra or {}:
-            meant = difflib.get_close_matches(name.casefold(), left_out, n=1, cutoff=_ALIKE)
-            if meant and name not in told and len(told) < _MOST_HINTS:
-                told.add(name)
-                yield f'{file}: cases[{index}] ({one.id}): {shown(name)} is not known and changes nothing; was "{meant[0]}" meant?'
+        left_out = tuple(name for name in RawCase.model_fields if name not in one.model_fields_set)
+        for name, value in (one.model_extra or {}).items():
+            if meant := _meant(name, left_out):
+                told = f'{file}: cases[{index}] ({one.id}): {shown(name)} is not known, and is not looked at; was "{meant}" meant?'
+                hints.setdefault(name, told)
+                if _would_count(meant, value):
+                    slips.setdefault(meant, told)
+    return tuple(hints.values())[:_MOST_HINTS], slips
+
+
+@lru_cache(maxsize=1000)
+def _meant(name: str, left_out: tuple[str, ...]) -> str:
+    return next(iter(difflib.get_close_matches(name.casefold(), left_out, n=1, cutoff=_ALIKE)), "")
+
+
+def _would_count(meant: str, value: Any) -> bool:
+    """Whether the value could be one of that field, and would say something else than leaving it out does."""
+    default = RawCase.model_fields[meant].default
+    return value != default and isinstance(value, bool if isinstance(default, bool) else str)

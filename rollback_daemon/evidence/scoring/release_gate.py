@@ -5,7 +5,7 @@ is "cannot tell". Pure. Must not live here: files, JSON, words for a whole docum
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from rollback_daemon.durations import format_number
@@ -21,6 +21,18 @@ ROLES = ("ai.reader", "ai.operator")
 
 CLEAR = "clear"
 """The benchmark on which every output must have the right shape."""
+
+ALWAYS = ("cases_judged", "critical_cases", "role_parity", "output_shape", "write_safety", "latency_p95")
+"""The checks that are made whatever is asked; the others are asked for by an option each."""
+
+_RESTS_ON = {
+    "cases_judged": "diagnostic",
+    "critical_cases": "critical",
+    "role_parity": "role",
+    "output_shape": "benchmark",
+    "correction_trend": "corrected",
+}
+"""The field without which nothing speaks against a check."""
 
 P95 = "nearest rank: the smallest latency of the first runs that at least 95 % of them do not exceed; nothing is interpolated"
 
@@ -44,14 +56,15 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked: the stage in percent, the limit of the p95 latency in milliseconds, and the rate of corrections before, 0-1.
+    """What is asked: the stage in percent, the limit of the p95 latency in milliseconds, the rate of corrections before and the least pass rate, 0-1.
 
-    Without the latter nothing is asked of corrections.
+    Without one of the latter two nothing is asked of it.
     """
 
     stage: int
     latency_p95_sla_ms: float
     baseline_correction_rate: float | None = None
+    min_pass_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +107,28 @@ def judge(runs: FirstRuns, order: Order) -> Verdict:
     """Score the runs that count. Raises ValueError for a stage that is not in STAGES."""
     if order.stage not in STAGES:
         raise ValueError(f"{order.stage} is no stage; they are {', '.join(map(str, STAGES))}")
-    checks = (
+    found = (
         _counted(runs),
         _critical(runs.counted),
         parity(runs.counted),
         output_shape(runs.counted),
         _write_safety(runs.counted),
         _latency(runs.counted, order.latency_p95_sla_ms),
+        _pass_rate(runs.counted, order.min_pass_rate),
         _corrections(runs.counted, order.baseline_correction_rate),
     )
+    checks = tuple(_doubted(one, runs) for one in found)
     outcomes = {one.outcome for one in checks}
     decision = Decision.NO_GO if Outcome.FAIL in outcomes else Decision.CANNOT_TELL if Outcome.UNKNOWN in outcomes else Decision.GO
     return Verdict(order, checks, decision, STAGES[order.stage] if decision is Decision.GO else "")
+
+
+def _doubted(check: Check, runs: FirstRuns) -> Check:
+    """What passed for want of a field that is perhaps there, misspelt, cannot be told."""
+    slips = [file.slips[_RESTS_ON[check.name]] for file in runs.files if _RESTS_ON.get(check.name) in file.slips]
+    if check.outcome is not Outcome.PASS or not slips:
+        return check
+    return replace(check, outcome=Outcome.UNKNOWN, value=None, sentence=f"{check.sentence}; but {slips[0]} Correct it, or give it another name")
 
 
 def _counted(runs: FirstRuns) -> Check:
@@ -114,7 +137,7 @@ def _counted(runs: FirstRuns) -> Check:
     cases = len({run.id for run in runs.counted})
     if not cases or blamed:
         sentence = f"{len(blamed)} {_cases(len(blamed))} with diagnostic runs only" if blamed else "no case was run"
-        return Check("cases_judged", Outcome.UNKNOWN, float(cases), float(cases + len(blamed)), "cases", sentence, blamed)
+        return Check("cases_judged", Outcome.UNKNOWN, float(cases), float(max(cases + len(blamed), 1)), "cases", sentence, blamed)
     return Check("cases_judged", Outcome.PASS, float(cases), float(cases), "cases", f"{cases} {_cases(cases)}, {len(runs.counted)} first runs")
 
 
@@ -195,6 +218,22 @@ def _latency(counted: Sequence[Run], limit: float) -> Check:
     if value <= limit:
         return Check("latency_p95", Outcome.PASS, value, limit, "ms", told)
     return Check("latency_p95", Outcome.FAIL, value, limit, "ms", told, tuple(Blamed(run, f"{format_number(run.latency_ms)} ms") for run in slow))
+
+
+def _pass_rate(counted: Sequence[Run], least: float | None) -> Check:
+    """So many of the first runs passed, critical or not."""
+    name, unit = "pass_rate", "ratio"
+    failed = tuple(Blamed(run, "did not pass") for run in counted if not run.passed)
+    value = ratio(len(counted) - len(failed), len(counted))
+    if value is None:
+        asked = Outcome.NOT_ASKED if least is None else Outcome.UNKNOWN
+        return Check(name, asked, None, least, unit, "no case was run")
+    told = f"{len(counted) - len(failed)} of {len(counted)} first runs passed, critical or not"
+    if least is None:
+        return Check(name, Outcome.NOT_ASKED, value, None, unit, f"{told}; no least rate was given (--min-pass-rate)")
+    if value >= least:
+        return Check(name, Outcome.PASS, value, least, unit, told)
+    return Check(name, Outcome.FAIL, value, least, unit, told, failed)
 
 
 def _corrections(counted: Sequence[Run], baseline: float | None) -> Check:

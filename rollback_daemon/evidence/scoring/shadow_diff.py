@@ -52,16 +52,21 @@ class ShadowDiff:
         return tuple(one for one in self.regressed if one.run.critical)
 
     @property
+    def doubts(self) -> list[str]:
+        """Where cases were perhaps meant to be critical, and are not because that is misspelt."""
+        return [file.slips["critical"] for side in (self.old, self.new) for file in side.files if "critical" in file.slips]
+
+    @property
     def compared(self) -> int:
         """How many cases both engines were given."""
         return len(self.regressed) + len(self.improved) + len(self.unchanged)
 
     @property
     def decision(self) -> Decision:
-        """A critical case that got worse is a no; one that the new engine was not given, or nothing to compare, cannot be told."""
+        """A critical case that got worse is a no; one that the new engine was not given or may be one, or nothing to compare: cannot be told."""
         if self.regressed_critical:
             return Decision.NO_GO
-        untold = not self.compared or any(one.run.critical for one in self.missing)
+        untold = not self.compared or self.doubts or any(one.run.critical for one in self.missing)
         return Decision.CANNOT_TELL if untold else Decision.GO
 
 
@@ -131,6 +136,8 @@ def _next(diff: ShadowDiff) -> str:
     if diff.decision is Decision.NO_GO:
         return "no canary: mend what regressed in a critical case, and compare again"
     if diff.decision is Decision.CANNOT_TELL:
+        if diff.doubts:
+            return f"no canary yet: {diff.doubts[0]} Correct it, or give it another name, and compare again"
         lacking = "the critical cases that are missing" if diff.compared else "the same cases"
         return f"no canary yet: run {lacking} on both engines, and compare again"
     return "no critical case regressed: the canary is not forbidden"

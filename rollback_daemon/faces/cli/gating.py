@@ -30,6 +30,9 @@ def gate(
         str,
         typer.Option("--baseline-correction-rate", help="The rate of corrected answers before, 0.03 or 3%; it may not rise. Not asked if left out."),
     ] = "",
+    min_pass_rate: Annotated[
+        str, typer.Option("--min-pass-rate", help="How many of all first runs must have passed, 0.95 or 95%. Not asked if left out.")
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite files of that label that say something else.")] = False,
     output: FORMAT = Format.TABLE,
 ) -> None:
@@ -44,7 +47,8 @@ def gate(
         fail(f"--latency-p95-sla-ms {latency_p95_sla_ms:g} is no limit; it must be more than 0", USAGE)
     if not _LABEL.fullmatch(label):
         fail(f'--label "{label}" is no name of a file; use at most 100 letters, digits, "_", "-" and "."', USAGE)
-    order = release_gate.Order(stage, latency_p95_sla_ms, _rate(baseline_correction_rate))
+    rates = [_rate("--baseline-correction-rate", baseline_correction_rate), _rate("--min-pass-rate", min_pass_rate)]
+    order = release_gate.Order(stage, latency_p95_sla_ms, *rates)
     try:
         runs = first_runs(_read([*raw, *(more or [])]))
     except ConfigurationError as error:
@@ -94,7 +98,7 @@ def shadow_diff(
 shadow_diff.__name__ = "shadow-diff"  # what the verb is called, which no function can be in Python
 
 
-def _rate(said: str) -> float | None:
+def _rate(option: str, said: str) -> float | None:
     from rollback_daemon.durations import parse_quantity
 
     if not said:
@@ -102,23 +106,26 @@ def _rate(said: str) -> float | None:
     try:
         rate = parse_quantity(said, "ratio")
     except ValueError as error:
-        fail(f"--baseline-correction-rate: {error}", USAGE)
+        fail(f"{option}: {error}", USAGE)
     if not 0 <= rate <= 1:
-        fail(f"--baseline-correction-rate {said} is no rate; it must be from 0 to 1, or from 0% to 100%", USAGE)
+        fail(f"{option} {said} is no rate; it must be from 0 to 1, or from 0% to 100%", USAGE)
     return rate
 
 
 def _read(paths: Sequence[Path]) -> "list[RawFile]":
     """Every file. Raises ConfigurationError with the mistakes of all of them."""
+    from functools import partial
+
     from rollback_daemon.clock import SystemClock
     from rollback_daemon.errors import ConfigurationError
-    from rollback_daemon.evidence.kind import Source
+    from rollback_daemon.evidence.kind import Source, guarded
     from rollback_daemon.evidence.scoring.raw_results import read_raw
 
     now, read, problems = SystemClock().now(), [], list["Problem"]()
     for path in paths:
         try:
-            read.append(read_raw(Source(_bytes(path), str(path), now)))
+            source = Source(_bytes(path), str(path), now)
+            read.append(guarded(source, partial(read_raw, source)))
         except ConfigurationError as error:
             problems += error.problems
     if problems:
@@ -169,10 +176,7 @@ def _write(document: dict[str, Any], stem: Path, *, force: bool) -> list[Path]:
     try:
         write_both(files[1], text.encode("utf-8", "backslashreplace"), files[0], data, force=force)
     except Different as error:
-        fail(
-            f"it is {document['decision']}, but {error} is there already and says something else; give another --label, or --force to overwrite",
-            USAGE,
-        )
+        fail(f"it is {document['decision']}, but {error}; give another --label, or --force to overwrite", USAGE)
     except FlagError as error:
         fail(f"it is {document['decision']}, but cannot be written: {error}", USAGE)
     return files

@@ -8,6 +8,7 @@ import typer
 
 from rollback_daemon.faces.cli.client import DEFAULT_URL, FORMAT, NO, UNKNOWN, URL, USAGE, Format, call, fail, path_of, print_json
 
+_MOST_EVENTS = 10_000
 ROLLOUT = Annotated[str, typer.Argument(help="The rollout's name.")]
 
 
@@ -67,18 +68,21 @@ def history(
     rollout: ROLLOUT,
     stage: Annotated[str | None, typer.Option("--stage", help="Only what led to this stage or is about it: its name, or its exposure.")] = None,
     event: Annotated[str | None, typer.Option("--event", help="Only events of these kinds, separated by commas: intended,done.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many of the newest events.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=_MOST_EVENTS, help="How many of the newest events.")] = 100,
     url: URL = DEFAULT_URL,
     output: FORMAT = Format.TABLE,
 ) -> None:
     """What happened to a rollout, oldest first: who or what, when, and why."""
-    found = call("GET", url, path_of(rollout, "history"), limit=limit, stage=stage, event=event)
+    one_more = limit + 1 if output is Format.TABLE and limit < _MOST_EVENTS else limit  # tells whether there are older ones
+    found = call("GET", url, path_of(rollout, "history"), limit=one_more, stage=stage, event=event)
     if output is Format.JSON:
         print_json(found)
         return
     from rollback_daemon.faces.cli import show, show_record
 
-    show_record.history(show.console(), show.clean(found))
+    if len(found) > limit:
+        show.tell(show.console(), f"the newest {limit} events; older ones with --limit, of some kinds alone with --event", 0)
+    show_record.history(show.console(), show.clean(found[-limit:]))
 
 
 def scorecard(

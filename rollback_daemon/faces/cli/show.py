@@ -50,15 +50,15 @@ def share(value: float | None) -> str:
 
 def statuses(out: Console, rollouts: Sequence[dict[str, Any]]) -> None:
     """Every rollout in a line, or in a few short ones where that has no room."""
-    heads = ["ROLLOUT", "PHASE", "STAGE", "EXPOSED", "SINCE", "FIRING", "PENDING", "NEXT"]
+    heads = ["ROLLOUT", "PHASE", "SINCE", "STAGE", "EXPOSED", "FIRING", "PENDING", "NEXT"]
     cells = [
         [
             _called(one),
             word(one["phase"]),
+            clock(one["since"]),
             escape(one["stage"] or "-"),
             share(one["exposure"]),
-            clock(one["since"]),
-            ", ".join(map(word_firing, one["firing"])) or "-",
+            _firing(one) or "-",
             escape(", ".join(one["pending"])) or "-",
             escape(one["next"]),
         ]
@@ -78,11 +78,22 @@ def _called(one: dict[str, Any]) -> str:
 def _status(out: Console, one: dict[str, Any]) -> None:
     """One rollout in a few lines."""
     exposed = f", {share(one['exposure'])} exposed" if one["exposure"] is not None else ""
-    tell(out, f"[bold]{_called(one)}[/]  {word(one['phase'])} at {escape(one['stage'] or '-')}{exposed}, since {clock(one['since'])}", 2)
-    for label, said in (("firing", ", ".join(map(word_firing, one["firing"]))), ("pending", escape(", ".join(one["pending"])))):
+    phase = f"[bold]{_called(one)}[/]  {word(one['phase'])} since {clock(one['since'])}"
+    tell(out, f"{phase}, at {escape(one['stage'] or '-')}{exposed}{_entered(one)}", 2)
+    for label, said in (("firing", _firing(one)), ("pending", escape(", ".join(one["pending"])))):
         if said:
             labelled(out, label, said)
     labelled(out, "next", escape(one["next"]))
+
+
+def _entered(one: dict[str, Any]) -> str:
+    """Since when it is at its stage, where that is not since when it is in its phase."""
+    return f", there since {clock(one['entered'])}" if one["entered"] != one["since"] else ""
+
+
+def _firing(one: dict[str, Any]) -> str:
+    """What fires; where it is not armed nothing follows, and nobody is alerted."""
+    return ", ".join(f"{escape(name)} (not armed)" if name in one["silent"] else word_firing(name) for name in one["firing"])
 
 
 def word_firing(name: str) -> str:
@@ -117,8 +128,9 @@ def explain(out: Console, one: dict[str, Any]) -> None:
 
 def _standing(out: Console, one: dict[str, Any]) -> None:
     """Where it stands, and what it stands on."""
-    stands = f"[bold]{escape(one['rollout'])}[/]  {word(one['phase'])} at [bold]{escape(one['stage'] or '-')}[/], {share(one['exposure'])} exposed"
-    tell(out, f"{stands}, since {clock(one['since'])}" + ("  (mode: observe)" if one["mode"] == "observe" else ""), 2)
+    stands = f"[bold]{escape(one['rollout'])}[/]  {word(one['phase'])} since {clock(one['since'])}, at [bold]{escape(one['stage'] or '-')}[/], "
+    stands += f"{share(one['exposure'])} exposed{_entered(one)}"
+    tell(out, stands + ("  (mode: observe)" if one["mode"] == "observe" else ""), 2)
     for name, text in (("why", one["why"]), ("next", one["next"])):
         labelled(out, name, escape(text or "-"))
     ladder = [f"[reverse]{escape(stage['stage'])}[/]" if stage["stage"] == one["stage"] else escape(stage["stage"]) for stage in one["stages"]]

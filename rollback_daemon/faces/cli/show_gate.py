@@ -15,6 +15,7 @@ def gate(out: Console, document: dict[str, Any]) -> None:
     """The decision, each check with its value beside its limit, and the cases that it is about."""
     tell(out, f"release gate {escape(document['label'])}, stage {document['stage']} %, engine {escape(str(document['engine']))}")
     tell(out, f"{_coloured(document['decision'], upper=True)}: {escape(document['next'])}")
+    _warn(out, document["warnings"])
     cells = [
         [escape(one["check"]), _coloured(one["outcome"]), escape(value_text(one)), escape(limit_text(one)), escape(one["sentence"])]
         for one in document["checks"]
@@ -26,8 +27,6 @@ def gate(out: Console, document: dict[str, Any]) -> None:
         for one in check["cases"][:_MOST_CASES]:
             tell(out, f"  - {escape(_name(one))}, run {one['run']}: {escape(one['why'])} ({escape(one['place'])})")
         _more(out, check["cases"])
-    for warning in document["warnings"]:
-        tell(out, f"warning: {escape(warning)}")
 
 
 def shadow_diff(out: Console, document: dict[str, Any]) -> None:
@@ -35,6 +34,8 @@ def shadow_diff(out: Console, document: dict[str, Any]) -> None:
     files = document["files"]
     tell(out, f"shadow diff of {escape(files['v2']['engine'])} and {escape(files['v3']['engine'])}")
     tell(out, f"{_coloured(document['decision'], upper=True)}: {escape(document['next'])}")
+    for side in ("v2", "v3"):
+        _warn(out, files[side]["warnings"])
     tell(out, ", ".join(f"{name} {number}" for name, number in document["counts"].items()))
     cells = [
         [name, escape(_name(one)), "critical" if one["critical"] else "-", escape(_turned(one)), escape(_places(one))]
@@ -43,9 +44,12 @@ def shadow_diff(out: Console, document: dict[str, Any]) -> None:
     ]
     if cells:
         rows(out, ["WHAT", "CASE", "CRITICAL", "TURNED", "WHERE"], cells)
-    for side in ("v2", "v3"):
-        for warning in files[side]["warnings"]:
-            tell(out, f"warning: {escape(warning)}")
+
+
+def _warn(out: Console, warnings: list[str]) -> None:
+    """Right below the decision: below a long table nobody reads them."""
+    for warning in warnings:
+        tell(out, f"[yellow]warning:[/] {escape(warning)}")
 
 
 def _turned(one: dict[str, Any]) -> str:

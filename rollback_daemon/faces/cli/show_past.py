@@ -88,6 +88,9 @@ def _standing(one: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         due = f", rollback to {escalated['announced']['to']} announced for {clock(escalated['announced']['due'])}" if escalated["announced"] else ""
         hand = f", in the hands of {escalated['acknowledged']}" if escalated["acknowledged"] else ""
         yield "level", escape(f"{escalated['alert']}: {escalated['level'] or 'level 1'}{due}{hand}")
+    for made in one["evidence"]:
+        figures = ", ".join(f"{name} {value:.6g}" for name, value in made["figures"].items())
+        yield "evidence", escape("; ".join(filter(None, [made["sentence"], figures])))
     if vote := one["proposal"]:
         votes = ", ".join(f"{each['by']} {each['decision']}" for each in vote["votes"]) or "nobody had voted"
         yield (

@@ -97,7 +97,9 @@ def evidence(
     explained = _say(url, rollout, ("evidence", name), body, output, f"evidence {name} is on record: {file.name}")
     for one in explained["evidence"]:
         if one["evidence"] == name:
-            typer.echo("  " + ", ".join(f"{figure} {value:.6g}" for figure, value in one["figures"].items()))
+            from rollback_daemon.faces.cli import show_evidence
+
+            typer.echo(f"  {show_evidence.figures(one)}" + ("" if one["dated"] else f"; it counts from {show_evidence.UNDATED}"))
 
 
 def handoff(
@@ -127,8 +129,8 @@ def _say(url: str, rollout: str, path: tuple[str, ...], body: dict[str, Any], ou
     from rollback_daemon.faces.cli import show
 
     explained: dict[str, Any] = show.clean(call("GET", url, path_of(rollout, "explain")))
-    typer.echo(f"{explained['rollout']}: {show.clean(done)}; {explained['next']}")
-    for blocker in explained["blockers"] if len(explained["blockers"]) > 1 else ():
+    typer.echo(f"{explained['rollout']}: {show.clean(found.get('unchanged') or done)}; {explained['next']}")
+    for blocker in explained["blockers"] if len(explained["blockers"]) > 1 and not explained["unjudged"] else ():
         typer.echo(f"  {'?' if blocker['unknown'] else '-'} {blocker['sentence']}")
     return explained
 

@@ -33,7 +33,8 @@ def write_both(first: Path, one: bytes, second: Path, other: bytes, *, force: bo
             return
         changed = [path for path, data in ((first, one), (second, other)) if there.get(path, data) != data]
         if changed and not force:
-            raise Different(" and ".join(map(str, changed)))
+            there_already = "are there already and say" if len(changed) > 1 else "is there already and says"
+            raise Different(f"{' and '.join(map(str, changed))} {there_already} something else")
         _replace(first, one, second, other, there.get(first))
 
 

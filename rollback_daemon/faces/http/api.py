@@ -17,7 +17,7 @@ from rollback_daemon import __version__
 from rollback_daemon.clock import SystemClock
 from rollback_daemon.documents.complaints import spoken
 from rollback_daemon.errors import ConfigurationError, ImpossibleMoment, JournalUnavailable, OperationRefused
-from rollback_daemon.faces import views, views_past
+from rollback_daemon.faces import views, views_past, views_record
 from rollback_daemon.faces.http import aftercare, changes, events, evidence, flags, incidents, simulating
 from rollback_daemon.faces.http.answers import NOT_DONE, AsciiJSON, NotDone, PassiveError, ReasonSaid, informed
 from rollback_daemon.faces.http.caller import CHALLENGE, NotAllowedError, NotAuthenticatedError, identify
@@ -139,10 +139,10 @@ def _reading(api: FastAPI, guard: Guard, turns: Turns) -> None:
         watched, kinds = guard.watch(rollout).rollout, _kinds(event)
         if stage is None:
             records = guard.journal.records(rollout, kinds=kinds, after=after, limit=limit, newest_first=True)
-            return [views.event(record) for record in reversed(records)]
+            return [views_record.event(record) for record in reversed(records)]
         named = about.stage_called(watched, stage)
         led = about.about(watched, guard.journal.records(rollout, kinds=about.KINDS), named)  # all of them: a later one follows from earlier ones
-        return [views.event(record) for record in [one for one in led if one.seq > after and (kinds is None or one.kind in kinds)][-limit:]]
+        return [views_record.event(record) for record in [one for one in led if one.seq > after and (kinds is None or one.kind in kinds)][-limit:]]
 
     @api.get("/api/v1/rollouts/{rollout}/scorecard", responses=_READING)
     def scorecard(rollout: str) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _errors(api: FastAPI) -> None:
     def refused(_: Request, error: Exception) -> JSONResponse:
         reasons = [ReasonSaid(code=one.code, unknown=one.code.unknown, sentence=one.sentence) for one in getattr(error, "reasons", ())]
         unknown = isinstance(error, Refusal) and error.unknown
-        missing = str(error).startswith(("there is no rollout", "there is no stage", "there is no incident", "there is no event"))
+        missing = str(error).startswith(tuple(f"there is no {what}" for what in ("rollout", "stage", "incident", "event", "evidence", "checkpoint")))
         return _said(404 if missing else 409, str(error), reasons, unknown=unknown)
 
     def invalid(_: Request, error: Exception) -> JSONResponse:

@@ -95,9 +95,9 @@ def add(api: FastAPI, guard: Guard) -> None:
     _of_votes(api, guard)
 
 
-def done(guard: Guard, rollout: str, identity: str = "", *, transition: bool = False) -> JSONResponse:
-    """Where the rollout is now; 202 with the id of a transition that has begun."""
-    more = {"transition" if transition else "id": identity} if identity else {}
+def done(guard: Guard, rollout: str, identity: str = "", *, transition: bool = False, unchanged: str = "") -> JSONResponse:
+    """Where the rollout is now; 202 with the id of a transition that has begun. `unchanged`: why nothing had to be done."""
+    more = ({"transition" if transition else "id": identity} if identity else {}) | ({"unchanged": unchanged} if unchanged else {})
     return AsciiJSON({**views.summary(guard.watch(rollout)), **more}, 202 if transition else 200)
 
 

@@ -43,20 +43,23 @@ def add(api: FastAPI, guard: Guard) -> None:
 
     @api.post("/api/v1/rollouts/{rollout}/evidence/{name}", responses=NOT_DONE)
     def evidence(rollout: str, name: str, body: EvidenceRequest, request: Request) -> JSONResponse:
-        """Put a result on record, read into figures where the rule file declares of which kind it is. One with mistakes is refused, on record."""
+        """Put a result on record, read into figures where the rule file declares of which kind it is. One with mistakes is refused, on record.
+
+        `unchanged` in the answer: it is on record already, and why nothing was done.
+        """
         person, watch = guard.person(identify(request)), active(guard).watch(rollout)
         declared = watch.rollout.declared(name)
         handed = taking.Handed(name, person, body.reason, consent.File(body.file, body.sha256, body.bytes), None)
         try:
             if declared is not None and body.content is not None:
                 handed = replace(handed, data=_content(watch, handed, body.content))
-            taking.take(watch, handed, _CLOCK.now())
+            standing = taking.take(watch, handed, _CLOCK.now())
         except ConfigurationError as error:
             reasons = [ReasonSaid(code="evidence", unknown=False, sentence=str(problem)) for problem in error.problems]
             kind = declared.kind if declared else ""
             what = f'evidence "{name}" of {rollout} is not taken, and nothing has changed: {body.file} cannot be read as {kind}'
             return AsciiJSON(NotDone(error=what, reasons=reasons).model_dump(), 422)
-        return done(guard, rollout)
+        return done(guard, rollout, unchanged=standing)
 
 
 def _content(watch: Watch, handed: taking.Handed, content: str) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rollback_daemon.errors import JournalUnavailable
-from rollback_daemon.faces import views
+from rollback_daemon.faces import views_record
 from rollback_daemon.faces.telling import told
 from rollback_daemon.governance.happenings import BAD, GOOD, WARN, line
 from rollback_daemon.journal.journal import Journal, Record
@@ -31,7 +31,7 @@ def records(journal: Journal, rollout: str, before: int | None) -> dict[str, Any
 
 
 def _entry(record: Record) -> Mapping[str, Any]:
-    shown = views.event(record)
+    shown = views_record.event(record)
     tone, _, more = line(record)
     if record.kind == Event.TRIGGER:
         tone = {"firing": BAD, "pending": WARN}.get(str(record.body.get("phase")), GOOD)

@@ -138,7 +138,7 @@ def _checkpoint(asking: Asking) -> Happened:
 def _evidence(asking: Asking) -> Happened:
     asked = asking.act.evidence
     assert asked is not None  # noqa: S101 (the deed is this one)
-    text = f"{asked.evidence} at {asking.now.isoformat()}".encode()
+    text = f"{asked.evidence} at {asking.now.isoformat()}: {asked.figures}".encode()
     file = consent.File(asked.file, hashlib.sha256(text).hexdigest(), len(text))
     ladder, declared = asking.replay.ladder, asking.replay.rollout.declared(asked.evidence)
     reading = Reading(declared.read_as, measured(declared, asked.figures)) if declared and asked.figures is not None else None

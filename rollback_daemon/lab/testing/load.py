@@ -14,6 +14,7 @@ from rollback_daemon.documents import Document, Step
 from rollback_daemon.documents.complaints import did_you_mean
 from rollback_daemon.durations import format_duration
 from rollback_daemon.errors import ConfigurationError, Problem
+from rollback_daemon.lab.remote_write import Histogram
 from rollback_daemon.lab.testing import names
 from rollback_daemon.lab.testing.notation import NotationError, Point, labels, points
 from rollback_daemon.lab.testing.samples import expected
@@ -192,8 +193,8 @@ class _Reader:
 
     def _figures(self, at: _Trail, text: str) -> Sequence[Point]:
         found = self._points(at, text)
-        if odd := [point for point in found if point is not None and not isinstance(point, float)]:
-            self._complain((*at, "values"), f"a figure is a number, or _ where nothing can be told, not {odd[0]}")
+        if any(isinstance(point, Histogram) for point in found):
+            self._complain((*at, "values"), "a figure is a number, _ (no data) or stale (the file cannot be read), and no histogram")
         return found
 
     def _check_purpose(self, at: _Trail, one: CasePart) -> None:

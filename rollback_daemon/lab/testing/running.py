@@ -4,7 +4,6 @@ The order at a time is: the evaluation, what people do then, what is expected. L
 comparison (`expectations`, `alert_tests`, `expressions`), several cases (`suite`).
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -21,7 +20,7 @@ from rollback_daemon.judge.state import Happened, State
 from rollback_daemon.judge.transitions import Event, Phase
 from rollback_daemon.lab.history import Fetcher, Grid, HistoryGone, Patience, Walk
 from rollback_daemon.lab.servers import LabError
-from rollback_daemon.lab.testing import acts, alert_tests, expectations, expressions
+from rollback_daemon.lab.testing import acts, alert_tests, expectations, expressions, followed
 from rollback_daemon.lab.testing.act_forms import Act
 from rollback_daemon.lab.testing.decisions import word
 from rollback_daemon.lab.testing.expectations import Scene, line_of
@@ -32,7 +31,7 @@ from rollback_daemon.lab.testing.server import fill, throwaway
 from rollback_daemon.replay import Replay
 from rollback_daemon.rules.model import BASELINE, Rollout, Stage
 from rollback_daemon.rules.reading import Observations
-from rollback_daemon.signals.observation import Failed, NoData, Observation, Value
+from rollback_daemon.signals.observation import Failed, Observation, Value
 from rollback_daemon.signals.observation import Failure as Why
 from rollback_daemon.signals.prometheus import Prometheus
 
@@ -40,7 +39,6 @@ _PATIENCE = Patience(attempts=3, first=0.1, longest=0.5)
 _WITHIN = timedelta(seconds=60)
 _NOT_ASKED = Failed(Why.UNREACHABLE, "the test does not say how this endpoint is")
 _NOT_FOLLOWED = Failed(Why.UNREACHABLE, "the test does not say what this signal finds in its followed file")
-_UNTOLD = NoData("the test says that nothing can be told")
 
 
 @dataclass(slots=True)
@@ -169,11 +167,12 @@ def _endpoints(case: Case, rollout: Rollout, at: timedelta) -> Mapping[str, Obse
 def _followed(case: Case, rollout: Rollout, at: timedelta) -> Mapping[str, Observation]:
     """What each signal finds in the file that it follows: as its last value says."""
     found: dict[str, Observation] = {}
+    torn = {one.signal for one in case.written.followed if one.lines_missing}
     for signal in rollout.signals:
         points = case.followed.get(signal.name)
         if signal.followed and points:
             point = points[min(at // case.step, len(points) - 1)]
-            found[signal.followed] = Value({(): point}) if isinstance(point, float) and not math.isnan(point) else _UNTOLD
+            found[signal.followed] = followed.found(point, missing=signal.name in torn)
         elif signal.followed:
             found.setdefault(signal.followed, _NOT_FOLLOWED)
     return found

@@ -59,10 +59,14 @@ class EndpointPart(Part):
 
 
 class FollowedPart(Part):
-    """What a signal finds that is a figure of a followed file, in the same notation: its value, or `_` where nothing can be told."""
+    """What a signal finds that is a figure of a followed file, in the same notation: its value, `_` no data, `stale` the file cannot be read.
+
+    `lines_missing`: beside each value there are lines that cannot be read.
+    """
 
     signal: Text
     values: Label
+    lines_missing: bool = False
 
 
 class ExpectedAlert(Part):

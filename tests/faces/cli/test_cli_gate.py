@@ -30,8 +30,9 @@ def test_a_go_is_written_and_printed_and_names_the_next_stage(tmp_path: Path) ->
     one, other = write(tmp_path, "a.json", *SMOKE[:4]), write(tmp_path, "b.json", *SMOKE[4:])
     ran = gate(tmp_path, "--raw", one.name, other.name, other.name, "--baseline-correction-rate", "3%")
     assert (ran.code, ran.err) == (GO, "")
-    first, second, head, *lines = ran.out.splitlines()
+    first, second, warned, head, *lines = ran.out.splitlines()
     assert (first, second) == ("release gate assistant-v3, stage 25 %, engine v3_canary", "GO: promote to 50 %")
+    assert warned == "warning: of 8 runs the p95 is the slowest one"
     assert head.split() == ["CHECK", "OUTCOME", "VALUE", "LIMIT", "WHAT", "WAS", "SEEN"]
     assert any(line.split()[:7] == ["latency_p95", "pass", "812", "ms", "at", "most", "5000"] for line in lines)
     assert lines[-1] == "written: out/assistant-v3_release_gate_stage25.json and out/assistant-v3_release_gate_stage25.md"
@@ -55,7 +56,8 @@ def test_a_no_go_says_what_to_do_and_which_cases_and_does_not_overwrite_what_was
     assert "| FIN-01 | ai.reader | 1 | did not pass | bad.json: cases\\[0\\] |" in (tmp_path / "out/assistant-v3_release_gate_stage25.md").read_text()
     again = gate(tmp_path, "--raw", good.name)
     assert (again.code, again.out) == (USAGE, "")
-    assert again.err.startswith("rollbackd: it is go, but out/assistant-v3_release_gate_stage25.md and out/assistant-v3_release_gate_stage25.json is")
+    both_files = "out/assistant-v3_release_gate_stage25.md and out/assistant-v3_release_gate_stage25.json"
+    assert again.err.startswith(f"rollbackd: it is go, but {both_files} are there already and say something else; give another --label")
     assert gate(tmp_path, "--raw", good.name, "--force").code == GO
 
 
@@ -86,6 +88,7 @@ def test_broken_files_are_told_all_at_once_and_nothing_is_written(tmp_path: Path
         (("--stage", "33"), "--stage 33 is no stage; they are 10, 25, 50, 100"),
         (("--latency-p95-sla-ms", "nan"), "--latency-p95-sla-ms nan is no limit"),
         (("--label", "../etc"), '--label "../etc" is no name of a file'),
+        (("--min-pass-rate", "95"), "--min-pass-rate 95 is no rate; it must be from 0 to 1"),
         (("--baseline-correction-rate", "3"), "--baseline-correction-rate 3 is no rate; it must be from 0 to 1"),
     ],
 )

@@ -98,7 +98,9 @@ ROLLOUT = {
     "stage": "canary",
     "exposure": 0.1,
     "since": "2026-03-01T12:00:00.000Z",
+    "entered": "2026-03-01T12:00:00.000Z",
     "firing": ["PaymentErrorsHigh"],
+    "silent": [],
     "pending": [],
     "next": "stays until the report of incident 20260301T120000Z-3e45574e is complete, and a person resumes it",
 }
@@ -106,13 +108,15 @@ ROLLOUT = {
 
 def test_a_rollout_that_has_no_room_in_a_line_takes_a_few() -> None:
     assert printed(80, lambda out: statuses(out, [ROLLOUT])) == [
-        "checkout  rolled_back at canary, 10 % exposed, since 2026-03-01 12:00:00Z",
+        "checkout  rolled_back since 2026-03-01 12:00:00Z, at canary, 10 % exposed",
         "  firing   PaymentErrorsHigh",
         "  next     stays until the report of incident 20260301T120000Z-3e45574e is",
         "           complete, and a person resumes it",
     ]
+    quiet = printed(80, lambda out: statuses(out, [{**ROLLOUT, "silent": ROLLOUT["firing"]}]))
+    assert quiet[1] == "  firing   PaymentErrorsHigh (not armed)"
     wide = printed(160, lambda out: statuses(out, [ROLLOUT]))
-    assert wide[0].split() == ["ROLLOUT", "PHASE", "STAGE", "EXPOSED", "SINCE", "FIRING", "PENDING", "NEXT"]
+    assert wide[0].split() == ["ROLLOUT", "PHASE", "SINCE", "STAGE", "EXPOSED", "FIRING", "PENDING", "NEXT"]
     assert wide[2] == " " * wide[0].index("NEXT") + "complete, and a person resumes it"
 
 
@@ -160,6 +164,12 @@ def test_history_shows_events_of_some_kinds_only(reading: Bench) -> None:
     assert [one["event"] for one in events] == ["configured", "adopted"]
     assert len(events[0]["rules"]) > 1
     assert reading.rollbackd("history", "checkout", "--event", "adopted", "--stage", "baseline").out.count("adopted") == 1
+    told = reading.rollbackd("history", "checkout", "--limit", "1").out.splitlines()
+    assert (told[0], len(reading.rollbackd("history", "checkout", "--limit", "1", "--format", "json").json)) == (
+        "the newest 1 events; older ones with --limit, of some kinds alone with --event",
+        1,
+    )
+    assert "older ones" not in reading.rollbackd("history", "checkout").out
     ran = reading.rollbackd("history", "checkout", "--event", "adopted,promoted")
     assert (ran.code, 'there is no event "promoted"; known: abandoned, ' in ran.err) == (2, True), ran.err
 
