@@ -18,16 +18,16 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
-.PHONY: help demo test lint format crash oracle bench tools clean
+.PHONY: help demo test lint format crash oracle bench container package tools test-tools clean
 .DEFAULT_GOAL := help
 
 help:  ## List the commands
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/installed tools  ## Watch a rollout fail and be taken back, on real servers; STORY=bypass: one that somebody raised by a script
 	@$(BIN)/python -m deploy.demo.run $(STORY)
 
-test: .venv/installed-for-test tools lint  ## Lint, then every test, on every Prometheus found
+test: .venv/installed-for-test tools test-tools lint  ## Lint, then every test, on every Prometheus found
 	$(BIN)/python -m pytest $(MEASURED) --numprocesses=2 --dist=worksteal --cov --cov-report=
 	$(BIN)/python -m coverage report --fail-under=90 --include='$(COVERED)'
 	$(BIN)/python -m pytest $(MEASURED:%=--ignore=%) --numprocesses=4 --dist=worksteal  # they mostly wait: four share two cores well
@@ -51,8 +51,18 @@ oracle: .venv/installed-for-test tools  ## Compare CASES=2000 made-up rules and 
 bench: .venv/installed-for-test tools  ## Print start-up time, idle memory, speed, and what looking back costs
 	$(BIN)/python tests/bench.py
 
+container: .venv/installed tools  ## Build the container image, and run it shut in; takes root, buildah, debootstrap and docker compose
+	@$(BIN)/python -m deploy.container.prove $(TOOLS)/container
+
+package: .venv/installed-for-test  ## Build wheel and source archive into dist/, the same bytes for the same commit
+	$(BIN)/python -m rollback_daemon.faces.cli.manual >deploy/man/rollbackd.1
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build -t wheel -t sdist -d dist
+
 tools:  ## Get prometheus and alertmanager, unless they are here
 	@deploy/install-tools.sh $(TOOLS)
+
+test-tools:
+	@deploy/install-test-tools.sh $(TOOLS)
 
 clean:  ## Remove what the other commands laid here
 	rm -rf .venv $(TOOLS) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

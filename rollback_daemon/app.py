@@ -20,8 +20,9 @@ from rollback_daemon import __version__, config
 from rollback_daemon.clock import Clock, SystemClock
 from rollback_daemon.config import Loaded
 from rollback_daemon.errors import ConfigurationError, JournalUnavailable, Problem
-from rollback_daemon.faces import systemd
+from rollback_daemon.faces import page, systemd
 from rollback_daemon.faces.http.access import Access, Entry
+from rollback_daemon.faces.http.reach import NOWHERE, Reach
 from rollback_daemon.faces.http.server import WebServer
 from rollback_daemon.faces.metrics import Metrics, RolloutCollector
 from rollback_daemon.guard import Guard
@@ -33,13 +34,13 @@ _BEAT = 0.25  # seconds between looks at signals and lease
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the command line of `rollbackd run` says. An empty `external_url` is the address that is listened on."""
+    """What the command line of `rollbackd run` says. Where `reach` has no URL, it is the address that is listened on."""
 
     config_file: Path
     storage_url: str
     host: str
     port: int
-    external_url: str
+    reach: Reach = NOWHERE
     web_config_file: Path | None = None
 
 
@@ -61,7 +62,7 @@ class Daemon:
         self._lease = lease_for(settings.storage_url)
         self._lease_unknown = False
         self._journal = Journal.open(settings.storage_url, last_resort=self._last_resort, observe=self._metrics.journal_append.observe)
-        self.guard = Guard(self._journal, self._metrics, self._clock, settings.external_url or self._own_url())
+        self.guard = Guard(self._journal, self._metrics, self._clock, settings.reach.url or self._own_url())
         self.guard.load(loaded)
         registry.register(RolloutCollector(lambda: self.guard.watches if self.guard.active else ()))
         self._loaded_well()
@@ -73,7 +74,8 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_reload)
-        web = WebServer(self.guard, self._metrics.registry, self.reload, self._access, self._settings.host, self._settings.port)
+        where = self._settings.host, self._settings.port
+        web = WebServer(self.guard, self._metrics.registry, self.reload, self._access, *where, [page.add], self._settings.reach)
         web.start()
         self._log.info("started", version=__version__, address=web.address, rollouts=[watch.rollout.name for watch in self.guard.watches])
         try:
@@ -132,7 +134,7 @@ class Daemon:
     def _own_url(self) -> str:
         """Where people reach the daemon, as far as it knows."""
         host = "localhost" if self._settings.host in {"0.0.0.0", "::"} else self._settings.host  # noqa: S104 (told apart, not bound)
-        return f"{self._access.scheme}://{f'[{host}]' if ':' in host else host}:{self._settings.port}"
+        return f"{self._access.scheme}://{f'[{host}]' if ':' in host else host}:{self._settings.port}{self._settings.reach.routes}"
 
     def _live(self) -> int:
         said_passive = False

@@ -20,7 +20,9 @@ from rollback_daemon.config import Configuration, Loaded, roles_of
 from rollback_daemon.cycle import PATIENCE, Cycle
 from rollback_daemon.errors import ConfigurationError, JournalUnavailable, OperationRefused
 from rollback_daemon.faces.alertmanager import Alertmanagers, Outcome, without_secrets
+from rollback_daemon.faces.feed import Feed
 from rollback_daemon.faces.metrics import Metrics
+from rollback_daemon.faces.trails import Trails
 from rollback_daemon.flags import settling
 from rollback_daemon.flags.notice import FileNotice
 from rollback_daemon.flags.store import FlagStore
@@ -52,6 +54,7 @@ class Guard:
     def __init__(self, journal: Journal, metrics: Metrics, clock: Clock, external_url: str) -> None:
         self.metrics = metrics
         self.journal = journal
+        self.feed, self.trails = Feed(), Trails()  # for people who look
         self._clock = clock
         self._watches: dict[str, Watch] = {}
         self._cycles: list[Cycle] = []
@@ -102,12 +105,12 @@ class Guard:
         """Who that is: the roles that the configuration gives them."""
         return Person(name, roles_of(self._loaded.configuration, name) if self._loaded else frozenset())
 
-    def promote(self, name: str, by: str, reason: str) -> str:
+    def promote(self, name: str, by: str, reason: str, via: str = "") -> str:
         """Start a promotion, judged on a look that is taken now. Raises OperationRefused."""
         watch, sources = self.watch(name), self._sources
         now = self._clock.now()
         fresh = sources.ask(distinct([watch.questions(now)]), now, max(watch.rollout.interval, PATIENCE)) if sources else None
-        return watch.promote(by, reason, fresh)
+        return watch.promote(by, reason, fresh, via)
 
     @property
     def evaluated(self) -> bool:
@@ -119,6 +122,7 @@ class Guard:
         self.metrics.happened(rollout, event, body, at, opened)
         self._outbox.happened(rollout.name, event, body, at)
         self._notes.happened(rollout, event, body, at)
+        self.feed.happened(rollout.name, event, body, at)
 
     def lateness(self, now: datetime) -> timedelta:
         """How long the most overdue group has been without an evaluation, beyond its own interval."""
@@ -145,6 +149,8 @@ class Guard:
             if self.active:
                 self._recall(fresh)
                 self._begin()
+            self.trails.keep(self._watches)
+            self.feed.reloaded(self._clock.now())
             if old is not None:
                 old.close()
         for watch in gone:
@@ -291,8 +297,13 @@ class Guard:
         self._after(watches, interval)
 
     def _after(self, watches: Sequence[Watch], interval: timedelta) -> None:
-        """After each cycle: tell the Alertmanagers everything that is active, of all groups, and let the hooks go on."""
+        """After each cycle: tell the Alertmanagers everything that is active, of all groups, let the hooks go on, and show it."""
         self._outbox.look()
         if self._loaded is not None and self._alertmanagers is not None:
             labels = self._loaded.configuration.global_.external_labels
             self._paging.tell(self._alertmanagers, watches, self._watches.keys(), labels, interval)
+        try:
+            self.trails.evaluated(watches)
+            self.feed.evaluated(watches, interval, self._clock.now())
+        except Exception:  # noqa: BLE001 (what people look at must not end what guards them; it is logged with its place)
+            structlog.get_logger().exception("what people look at could not be brought up to date")

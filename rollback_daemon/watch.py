@@ -160,21 +160,21 @@ class Watch:
         """The judge's memory as text, to be kept with the journal."""
         return memory.dump(self._state)
 
-    def request(self, name: str, by: str, reason: str, decide: Decide, *, must: bool = True) -> str:
+    def request(self, name: str, by: str, reason: str, decide: Decide, *, must: bool = True, via: str = "") -> str:
         """Do what a person asks for, if `decide` agrees; returns the id of what was begun, if it has one. What is refused is on record, too.
 
-        With `must` it is refused when it cannot go on record. Raises OperationRefused.
+        With `must` it is refused when it cannot go on record. `via`: where it was asked for, for the record. Raises OperationRefused.
         """
-        with self.lock, self._refusals(name, by, reason):
+        with self.lock, self._refusals(name, by, reason, via):
             now = self._clock.now()
             happened = decide(self.ladder, self._state, self._judgement, now)
-            self.begin(happened, must=must, now=now)
+            self.begin(Happened(happened.event, {**happened.body, "via": via}) if via else happened, must=must, now=now)
             return str(happened.body.get("id", ""))
 
-    def refused(self, name: str, by: str, reason: str, why: str) -> None:
+    def refused(self, name: str, by: str, reason: str, why: str, via: str = "") -> None:
         """Put on record that somebody asked for something and was turned away before it came to the rollout."""
         with self.lock:
-            self.happen(Happened(Event.REFUSED, {"request": name, "by": by, "reason": reason, "why": [why]}))
+            self.happen(Happened(Event.REFUSED, {"request": name, "by": by, "reason": reason, "why": [why], **({"via": via} if via else {})}))
 
     def tried(self, name: str, attempt: Attempt | None) -> None:
         """How evidence that comes by itself did; None where it comes so no more."""
@@ -182,7 +182,7 @@ class Watch:
             others = {one: known for one, known in self._state.attempts.items() if one != name}
             self._state = replace(self._state, attempts={**others, name: attempt} if attempt else others)
 
-    def promote(self, by: str, reason: str, fresh: Observations | None = None) -> str:
+    def promote(self, by: str, reason: str, fresh: Observations | None = None, via: str = "") -> str:
         """Start a promotion to the next stage, judged on a `fresh` look as well where there is one. Raises OperationRefused."""
         flags = self._outlook.read(self.store, self.ladder) if fresh is not None else None
 
@@ -193,7 +193,7 @@ class Watch:
                 promotion.promote(rollout, tried.state, tried.judgement, by, reason, now)
             return decided
 
-        return self.request("promote", by, reason, decide)
+        return self.request("promote", by, reason, decide, via=via)
 
     def rollback(self, to: str | None, by: str, reason: str) -> str:
         """Start a rollback; returns the transition's id. Raises OperationRefused."""
@@ -288,12 +288,12 @@ class Watch:
                 self.begin(happened, must=True, now=now)
 
     @contextlib.contextmanager
-    def _refusals(self, request: str, by: str, reason: str) -> Iterator[None]:
+    def _refusals(self, request: str, by: str, reason: str, via: str) -> Iterator[None]:
         """What was asked for and refused is on record, too."""
         try:
             yield
         except OperationRefused as refusal:
-            self.refused(request, by, reason, str(refusal))
+            self.refused(request, by, reason, str(refusal), via)
             raise
 
     def _tell_reading(self, flags: Flags | str) -> None:

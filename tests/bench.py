@@ -29,6 +29,7 @@ from tests.benches.detection import detection
 from tests.benches.figures import PREFIX, median, memory, metric, processor, starts, timed
 from tests.benches.following import following
 from tests.benches.looking_back import looking_back
+from tests.benches.page import page
 from tests.benches.routing import routing
 from tests.benches.subjects import SIGNALS, TRIGGERS, as_alerting_rules, daemon, many_triggers, one_trigger, system_a
 
@@ -51,6 +52,7 @@ def main() -> int:
         console.print(detection())
         console.print(routing(folder / "routing"))
         console.print(following(folder / "following"))
+        console.print(page(tools[0], folder / "page"))
         console.print(looking_back(tools[0], folder / "looking-back"))
     finally:
         shutil.rmtree(folder)

@@ -112,7 +112,8 @@ def _sentence(kind: str, detail: Any) -> str:
     if kind == "string_type":
         quote = "" if isinstance(detail["input"], (dict, list, type(None))) else "; quote it"
         return f"must be text{_got(detail['input'])}{quote}"
-    sentence = str(_SENTENCES.get(kind, detail["msg"])).format(**context).replace("'", '"')
+    said = _SENTENCES[kind].format(**context) if kind in _SENTENCES else str(detail["msg"])  # theirs may hold braces: a pattern
+    sentence = said.replace("'", '"')
     return sentence if kind in _WITHOUT_VALUE else sentence + _got(detail["input"])
 
 

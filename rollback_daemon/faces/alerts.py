@@ -334,7 +334,7 @@ def journal_altered(since: datetime, faults: Sequence[str], *, external_url: str
 
 def _page(external_url: str, rollout: str) -> str:
     parts = urlsplit(external_url)
-    page = f"/api/v1/rollouts/{quote(rollout, safe='')}/explain" if rollout else "/"
+    page = f"/rollouts/{quote(rollout, safe='')}" if rollout else "/"
     return external_url.rstrip("/") + page if parts.scheme and parts.netloc else ""
 
 

@@ -196,6 +196,7 @@ def _families() -> list[tuple[GaugeMetricFamily | CounterMetricFamily, Samples]]
         gauge("rollout_exposure_ratio", "Share of traffic exposed at the stage on record.", [], _exposure),
         gauge("rollout_phase", "1 for the phase that the rollout is in.", ["phase"], _phase),
         gauge("rollout_stage", "1 for the stage on record.", ["stage"], _stage),
+        gauge("rollout_info", "1, with who owns the rollout and where its runbook is.", ["owner", "runbook_url"], _info),
         gauge("rollout_enforced", "1 in mode enforce, 0 in mode observe.", [], lambda watch: iter([([], float(watch.rollout.enforce))])),
         gauge("signal_value", "Value of a signal that has one series; absent while it is unknown.", ["signal"], _signals),
         gauge("trigger_value", "Value that is furthest on the breached side, for each trigger; absent while unknown.", ["alert"], _values),
@@ -211,6 +212,7 @@ def _families() -> list[tuple[GaugeMetricFamily | CounterMetricFamily, Samples]]
         gauge("trigger_armed", "1 when the trigger may act at the present stage.", ["alert"], _armed),
         gauge("gate_passing", "1 when the gate passes, 0 when it is violated; absent while unknown.", ["gate"], _gates),
         gauge("drift", "1 when the flags are not those of the stage on record.", [], _drift),
+        gauge("flags_readable", "1 when the flags could be read at the last look, 0 when not; absent before the first.", [], _readable),
         gauge("config_as_required", "1 when a key has the value that the present stage requires, 0 if not; absent while unknown.", ["key"], _config),
         gauge("degraded", "1 when flags are set to a lesser service than their stage's.", [], _degraded),
         gauge("break_glass", "1 when the present stage was promoted to past everything that it asks for.", [], _broken_glass),
@@ -254,6 +256,10 @@ def _stage(watch: Watch) -> Iterator[tuple[list[str], float]]:
     position = watch.state.position
     for stage in watch.rollout.stages:
         yield [stage.name], float(position is not None and position.stage == stage.name)
+
+
+def _info(watch: Watch) -> Iterator[tuple[list[str], float]]:
+    yield [watch.rollout.owner, watch.rollout.runbook_url], 1.0
 
 
 def _signals(watch: Watch) -> Iterator[tuple[list[str], float]]:
@@ -318,6 +324,11 @@ def _gates(watch: Watch) -> Iterator[tuple[list[str], float]]:
 
 def _drift(watch: Watch) -> Iterator[tuple[list[str], float]]:
     yield [], float(watch.state.drift in {Drift.LOWER, Drift.HIGHER, Drift.OTHER})
+
+
+def _readable(watch: Watch) -> Iterator[tuple[list[str], float]]:
+    if watch.judgement is not None:
+        yield [], float(watch.judgement.whereabouts.drift is not Drift.UNREADABLE)
 
 
 def _config(watch: Watch) -> Iterator[tuple[list[str], float]]:

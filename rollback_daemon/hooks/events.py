@@ -152,7 +152,7 @@ class _Facts(dict[str, Any]):
 
 def _page(external_url: str, rollout: str) -> str:
     parts = urlsplit(external_url)
-    return f"{external_url.rstrip('/')}/api/v1/rollouts/{quote(rollout, safe='')}/explain" if parts.scheme and parts.netloc else ""
+    return f"{external_url.rstrip('/')}/rollouts/{quote(rollout, safe='')}" if parts.scheme and parts.netloc else ""
 
 
 # which record is which event

@@ -206,7 +206,7 @@ def test_a_hook_is_given_who_what_when_why_and_where_to_look() -> None:
         "why": [WHY],
     }
     assert given["at"] == "2026-03-01T12:00:02.000000+00:00"
-    assert given["url"] == "http://localhost:9811/api/v1/rollouts/checkout/explain"
+    assert given["url"] == "http://localhost:9811/rollouts/checkout"
     assert given["runbook_url"] == "https://runbooks.example.com/x"
     json.dumps(given)
 

@@ -4,8 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rollback_daemon.faces import alerts, views, views_past, views_record
-from rollback_daemon.faces.cli import show_record
+from rollback_daemon.faces import alerts, telling, views, views_past, views_record
 from rollback_daemon.faces.metrics import PREFIX, RolloutCollector
 from rollback_daemon.governance.happenings import timeline
 from rollback_daemon.governance.incident_records import find
@@ -70,7 +69,7 @@ def test_lack_of_data_that_lasts_takes_it_back_and_the_record_says_so(tmp_path: 
     assert (desk.position.code, desk.position.why) == (Code.NO_DATA, SPENT)
     desk.evaluate(GOOD)
     records = desk.records()
-    assert [show_record.told(views_record.event(one)) for one in records if one.kind == Event.BUDGET] == [
+    assert [telling.told(views_record.event(one)) for one in records if one.kind == Event.BUDGET] == [
         f"spent, rollback to previous: {SPENT}",
         "ErrorsHigh is within its budget (no_data) again",
     ]

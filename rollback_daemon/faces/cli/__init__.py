@@ -23,6 +23,7 @@ from rollback_daemon.faces.cli import (
     voting,
 )
 from rollback_daemon.faces.cli.client import with_login
+from rollback_daemon.faces.cli.completion import with_names
 
 app = typer.Typer(
     name="rollbackd",
@@ -46,7 +47,7 @@ def _root(version: bool = typer.Option(False, "--version", callback=_version, is
 
 for family in (serve, files, testing, backtesting, importing, gating, before, reading, simulating, changing, flags, voting, aftercare, incidents):
     for verb in family.VERBS:
-        app.command(verb.__name__)(with_login(verb))
+        app.command(verb.__name__)(with_login(with_names(verb)))
 
 
 def main() -> None:

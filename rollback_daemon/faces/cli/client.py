@@ -95,19 +95,23 @@ def call(method: str, url: str, path: str, body: dict[str, Any] | None = None, *
     return said
 
 
-def _session(url: str) -> "requests.Session":
-    """A session for the daemon, logged in if a file says how. Ends the program (2) for a file with a mistake."""
+def session_for(url: str, login: Path | None) -> "requests.Session":
+    """A session for the daemon, logged in if a file says how. Raises ConfigurationError for a file with a mistake."""
     import requests
 
-    file = _login.get()
-    if file is None:
-        session = requests.Session()
-        session.trust_env = False
-        return session
+    if login is not None:
+        return _read_login(login, url).session()
+    session = requests.Session()
+    session.trust_env = False
+    return session
+
+
+def _session(url: str) -> "requests.Session":
+    """A session for the verb that runs. Ends the program (2) for a login file with a mistake."""
     from rollback_daemon.errors import ConfigurationError
 
     try:
-        return _read_login(file, url).session()
+        return session_for(url, _login.get())
     except ConfigurationError as error:
         fail("\n".join(["the login cannot be used:", *(f"  {problem}" for problem in error.problems)]), USAGE)
 

@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 
 from rollback_daemon.faces.cli import show_aftercare, show_evidence
-from rollback_daemon.faces.cli.terminal import clean, clock, console, escape, has_room, labelled, rows, tell
+from rollback_daemon.faces.cli.terminal import clean, console, escape, has_room, labelled, rows, tell
+from rollback_daemon.faces.telling import clock, flag_value
 
 __all__ = ["clean", "clock", "console", "escape", "explain", "flag_value", "labelled", "rows", "share", "statuses", "tell", "word"]
 _COLOURS = {
@@ -98,11 +99,6 @@ def _firing(one: dict[str, Any]) -> str:
 def word_firing(name: str) -> str:
     """The name of a trigger that fires."""
     return f"[bold red]{escape(name)}[/]"
-
-
-def flag_value(value: Any) -> str:
-    """The value of a flag, as people write it."""
-    return "absent" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def explain(out: Console, one: dict[str, Any]) -> None:

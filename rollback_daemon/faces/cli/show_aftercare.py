@@ -4,7 +4,8 @@ from typing import Any
 
 from rich.console import Console
 
-from rollback_daemon.faces.cli.terminal import clock, escape, labelled, tell
+from rollback_daemon.faces.cli.terminal import escape, labelled, tell
+from rollback_daemon.faces.telling import clock
 
 
 def explain(out: Console, one: dict[str, Any]) -> None:

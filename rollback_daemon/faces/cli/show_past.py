@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from rollback_daemon.faces.cli.show import clock, escape, flag_value, labelled, rows, share, tell, word
-from rollback_daemon.faces.cli.show_record import told
+from rollback_daemon.faces.telling import told
 
 _WIDTH = 11  # of a label, "under way" and a gap
 

@@ -44,11 +44,6 @@ def escape(text: str) -> str:
     return markup.escape(_NO_TAG.sub(r"\\\\[", text))
 
 
-def clock(at: str | None) -> str:
-    """A time of the API without its fractions."""
-    return at[:19].replace("T", " ") + "Z" if at else "-"
-
-
 def tell(out: Console, said: str, hang: int = _HANG) -> None:
     """Print a line of markup; where it has to be continued, it is indented by `hang`."""
     _tell(out, Text.from_markup(said, emoji=False), hang)

@@ -36,7 +36,7 @@ NOT_DONE: dict[int | str, dict[str, Any]] = {
     408: {"model": NotDone, "description": "The request did not end in time."},
     413: {"model": NotDone, "description": "The request is larger than 64 KiB, or, with evidence in it, than 22 MiB."},
     422: {"model": NotDone, "description": "The request, or the configuration to be loaded, is not as it must be."},
-    429: {"model": NotDone, "description": "Too many logins from this address wait to be checked."},
+    429: {"model": NotDone, "description": "Too many logins were wrong, or wait to be checked; Retry-After says for how long."},
     503: {"model": NotDone, "description": "The journal cannot be read or written now."},
 }
 

@@ -18,7 +18,7 @@ from rollback_daemon.clock import SystemClock
 from rollback_daemon.documents.complaints import spoken
 from rollback_daemon.errors import ConfigurationError, ImpossibleMoment, JournalUnavailable, OperationRefused
 from rollback_daemon.faces import views, views_past, views_record
-from rollback_daemon.faces.http import aftercare, changes, evidence, flags, incidents, simulating
+from rollback_daemon.faces.http import aftercare, changes, events, evidence, flags, incidents, simulating
 from rollback_daemon.faces.http.answers import NOT_DONE, AsciiJSON, NotDone, PassiveError, ReasonSaid, informed
 from rollback_daemon.faces.http.caller import CHALLENGE, NotAllowedError, NotAuthenticatedError, identify
 from rollback_daemon.faces.http.leisure import BusyError, Turns
@@ -41,8 +41,8 @@ _CLOCK = SystemClock()
 _REPORTING = {**_READING, 200: {"description": "The report.", "content": {"application/json": {}, "text/markdown": {}}}}
 
 
-def build(guard: Guard, registry: CollectorRegistry, reload: Callable[[], None]) -> FastAPI:
-    """The application over one guard."""
+def build(guard: Guard, registry: CollectorRegistry, reload: Callable[[], None], more: Sequence[Callable[[FastAPI, Guard], None]] = ()) -> FastAPI:
+    """The application over one guard; `more` put their own routes into it. `state.streams` are the streams of events, to be closed at the end."""
     api = FastAPI(
         title="rollbackd",
         version=__version__,
@@ -50,6 +50,7 @@ def build(guard: Guard, registry: CollectorRegistry, reload: Callable[[], None])
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
         default_response_class=AsciiJSON,
+        redirect_slashes=False,  # it would lead to an address without the prefix, and past a proxy's https
     )
     _errors(api)
     _health(api, guard, registry, reload)
@@ -61,15 +62,13 @@ def build(guard: Guard, registry: CollectorRegistry, reload: Callable[[], None])
     incidents.add(api, guard)
     simulating.add(api, guard, turns)
     flags.add(api, guard)
+    api.state.streams = events.add(api, guard)
+    for add in more:
+        add(api, guard)
     return api
 
 
 def _health(api: FastAPI, guard: Guard, registry: CollectorRegistry, reload: Callable[[], None]) -> None:
-    @api.get("/", include_in_schema=False)
-    def index() -> PlainTextResponse:
-        lines = [f"rollbackd {__version__}", "", "/api/v1/rollouts", "/api/v1/openapi.json", "/metrics", "/-/healthy", "/-/ready"]
-        return PlainTextResponse("\n".join(lines) + "\n")
-
     @api.get("/-/healthy", response_class=PlainTextResponse)
     def healthy() -> str:
         """The process answers."""

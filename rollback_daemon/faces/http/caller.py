@@ -1,9 +1,10 @@
 """Who is calling, and whether he may change anything: by his login or client certificate, or else by what the kernel says of his socket.
 
 Where the web configuration asks for logins or client certificates, whoever has shown one may change things, from anywhere; a login comes before
-a certificate when both are there, as the person at the keyboard comes before the machine. Where it asks for neither, only programs on this very
-machine may, under the name of the owner of their socket in /proc/net/tcp. A name in a request's body is worth nothing; and a browser that was
-led here by another site is told by its Origin and Host headers. Must not live here: how a login is checked (`login`, `tls`).
+a certificate when both are there, as the person at the keyboard comes before the machine; a session of the page is a login that was shown
+before. Where it asks for neither, only programs on this very machine may, under the name of the owner of their socket in /proc/net/tcp. A name in
+a request's body is worth nothing; and a browser that was led here by another site is told by its Origin, Sec-Fetch-Site and Host headers.
+Must not live here: how a login is checked (`login`, `tls`).
 """
 
 import ipaddress
@@ -17,6 +18,8 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from rollback_daemon.faces.http.reach import reach_of
+from rollback_daemon.faces.http.sessions import Session
 from rollback_daemon.faces.http.web_config import OURSELVES
 
 CALLER = "caller"
@@ -41,15 +44,17 @@ class Way(Enum):
     """How callers say who they are."""
 
     LOGIN = "login"
+    SESSION = "session"
     CERTIFICATE = "certificate"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who was let in; `name` is None for one who has not said, and may only read. `way`: how he said, or must say."""
+    """Who was let in; `name` is None for one who has not said, and may only read. `way`: how he said, or must say. `session`: his, on the page."""
 
     name: str | None
     way: Way
+    session: Session | None = None
 
 
 def identify(request: Request, proc: Path = Path("/proc")) -> str:
@@ -68,8 +73,7 @@ def identify(request: Request, proc: Path = Path("/proc")) -> str:
         raise NotAllowedError("changing needs a client certificate with a common name, or an e-mail or DNS name")
     if caller.way is Way.CERTIFICATE and _came_through_proxy(request):
         raise NotAllowedError("the request came through a proxy, whose certificate does not say who asks; connect directly")
-    origin = request.headers.get("origin")
-    if origin and not _is_own_page(origin, request.headers.get("host", "")):
+    if is_of_another_site(request):
         raise NotAllowedError(_OTHER_SITE)
     if caller.name == OURSELVES:  # of a certificate; a login of that name is refused with the file
         raise NotAllowedError(f'"{OURSELVES}" stands on record for the guard itself; use a certificate of another name')
@@ -82,8 +86,7 @@ def _on_this_machine(request: Request, proc: Path) -> str:
         raise NotAllowedError("changing is allowed from this machine only (connect to 127.0.0.1); reading is open")
     if _came_through_proxy(request):
         raise NotAllowedError("the request came through a proxy; changing is allowed from this machine only")
-    host, origin = request.headers.get("host", ""), request.headers.get("origin")
-    if _name(host) not in _LOOPBACK_NAMES or (origin and not _is_own_page(origin, host)):
+    if _name(request.headers.get("host", "")) not in _LOOPBACK_NAMES or is_of_another_site(request):
         raise NotAllowedError(_OTHER_SITE)
     name = _owner((client.host, client.port), _port(request), proc) or f"somebody on {client.host}"
     return f"the user {name}" if name == OURSELVES else name
@@ -93,9 +96,15 @@ def _came_through_proxy(request: Request) -> bool:
     return any(name in request.headers for name in _PROXIES)
 
 
-def _is_own_page(origin: str, host: str) -> bool:
-    """Whether a page of the daemon itself asks, at the address that it was called by."""
-    return origin.partition("://")[2] == host
+def is_of_another_site(request: Request) -> bool:
+    """Whether a browser says that it is not a page of the daemon itself that asks, at the address that it was called by, or at the external URL.
+
+    Whoever follows a link from elsewhere asks for a page, and changes nothing by that.
+    """
+    origin = request.headers.get("origin")
+    if origin and origin.partition("://")[2] != request.headers.get("host", "") and origin != reach_of(request.scope).origin:
+        return True
+    return request.method not in {"GET", "HEAD"} and request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
 
 
 def _name(host: str) -> str | None:

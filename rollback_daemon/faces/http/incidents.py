@@ -52,7 +52,7 @@ def add(api: FastAPI, guard: Guard) -> None:
     @api.get("/api/v1/rollouts/{rollout}/incidents/{incident}", responses=_REPORTING)
     def one(rollout: str, incident: str, as_: Annotated[Literal["json", "markdown"], Query(alias="format")] = "json") -> Response:
         """The report of one incident, by its id or as `last`: minute by minute, what was exposed, what is proven, and what is left to say."""
-        made = _report(informed(guard), rollout, incident)
+        made = report(informed(guard), rollout, incident)
         return AsciiJSON(made) if as_ == "json" else PlainTextResponse(incident_markdown(made), media_type="text/markdown")
 
     @api.post("/api/v1/rollouts/{rollout}/postmortem", responses=NOT_DONE)
@@ -69,7 +69,8 @@ def add(api: FastAPI, guard: Guard) -> None:
         return do(guard, request, rollout, body, decide)
 
 
-def _report(guard: Guard, rollout: str, identity: str) -> dict[str, Any]:
+def report(guard: Guard, rollout: str, identity: str) -> dict[str, Any]:
+    """The facts of one incident, by its id or as `last`. Raises OperationRefused where there is none."""
     watch = guard.watch(rollout)
     found, records = incident_records.find(guard.journal, rollout, identity)
     now = _CLOCK.now()

@@ -1,143 +1,164 @@
-"""Letting callers in: the gate before every route, and passwords against bcrypt hashes.
+"""Letting callers in: the gate before every route.
 
-The gate finds out who calls, if the web configuration asks for that, and leaves it in the request's state for `caller`. Whoever is not let in
-is told so before a byte of his request's body is read. Must not live here: who may do what (`caller`), the settings (`web_config`, `access`).
+It finds out who calls, if the web configuration asks for that, and leaves it in the request's state for `caller`. Whoever is not let in is told so
+before a byte of his request's body is read: a program by a status, a person's browser by the login page. A session's cookie opens the pages, whose
+forms prove that they are ours, and reading; what changes something through the API needs a password or a certificate with every request.
+Must not live here: who may do what (`caller`), passwords and sessions (`doorkeeper`), the settings (`web_config`, `access`).
 """
 
 import asyncio
 import base64
 import binascii
-import hashlib
-import secrets
-from collections import Counter
 from collections.abc import Callable, Mapping
+from urllib.parse import quote
 
-import bcrypt
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rollback_daemon.faces.http.access import Access
+from rollback_daemon.faces.http import reach
 from rollback_daemon.faces.http.caller import CALLER, CHALLENGE, Caller, Way
+from rollback_daemon.faces.http.doorkeeper import Doorkeeper, address_of
 from rollback_daemon.faces.http.limits import refusal
+from rollback_daemon.faces.http.lockout import LockedError
+from rollback_daemon.faces.http.once_more import once_more
+from rollback_daemon.faces.http.passwords import TooManyError
+from rollback_daemon.faces.http.sessions import Session
 from rollback_daemon.faces.http.tls import CERTIFICATE, common_name, is_allowed
 
-_KNOWN = 1000  # passwords that were right and are not checked again
-_WAITING = 32  # logins from one address that may wait for their turn
-_LONGEST = 72  # bytes of a password that bcrypt looks at
+LOGIN, LOGOUT = "/login", "/logout"
 _READS = {"GET", "HEAD"}
-
+_FOR_PROGRAMS = ("/api/", "/-/", "/metrics")
+_NO_PROMPT = {"www-authenticate": 'Session realm="rollbackd"'}  # a scheme that no browser asks its user about
 
 TurnedAway = Callable[[str, str, str, str], None]
 
 
-class TooManyError(Exception):
-    """So many logins from one address wait already that one more is not taken."""
-
-
-class Passwords:
-    """Checks passwords, one at a time: bcrypt is slow on purpose, and a flood of wrong ones must not take the processor from the guard."""
-
-    def __init__(self) -> None:
-        self._salt = secrets.token_bytes(32)
-        self._right: dict[bytes, None] = {}  # oldest first
-        self._waiting: Counter[str] = Counter()
-        self._turn = asyncio.Lock()
-
-    async def right(self, users: Mapping[str, bytes], name: str, password: bytes, address: str) -> bool:
-        """Whether this is the user's password. Raises TooManyError when too many logins from `address` wait.
-
-        An unknown name costs as much as a known one: a hash is checked in any case, always the same for the same name.
-        """
-        hashes = list(users.values())
-        hashed = users.get(name) or hashes[self._digest(name.encode())[0] % len(hashes)]
-        known = self._digest(name.encode(), hashed, password)
-        if name in users and known in self._right:
-            return True
-        if self._waiting[address] >= _WAITING:
-            raise TooManyError
-        self._waiting[address] += 1
-        try:
-            async with self._turn:
-                if name in users and known in self._right:  # somebody with the same login was before us
-                    return True
-                matches = await asyncio.to_thread(bcrypt.checkpw, password[:_LONGEST], hashed)
-        finally:
-            self._waiting[address] -= 1
-            self._waiting += Counter()  # forgets addresses with nobody waiting
-        if not matches or name not in users:
-            return False
-        self._right[known] = None
-        if len(self._right) > _KNOWN:
-            del self._right[next(iter(self._right))]
-        return True
-
-    def _digest(self, *parts: bytes) -> bytes:
-        """Of something that is never kept itself."""
-        digest = hashlib.blake2b(key=self._salt)
-        for part in parts:
-            digest.update(len(part).to_bytes(8, "big") + part)
-        return digest.digest()
-
-
 class _NotLetInError(Exception):
-    """Says why, with the status of the answer."""
+    """Carries what is answered instead."""
 
-    def __init__(self, status: int, text: str, **headers: str) -> None:
-        super().__init__(text)
-        self.status, self.headers = status, headers
+    def __init__(self, answer: Response) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+def _refused(status: int, text: str, **headers: str) -> _NotLetInError:
+    return _NotLetInError(refusal(status, text, **headers))
 
 
 class Gate:
-    """ASGI middleware: nobody passes who must say who he is and does not, or not rightly."""
+    """ASGI middleware: nobody passes who must say who he is and does not, or not rightly. Behind it, paths have no prefix."""
 
-    def __init__(self, app: ASGIApp, access: Access, turned_away: TurnedAway) -> None:
+    def __init__(self, app: ASGIApp, keeper: Doorkeeper, turned_away: TurnedAway) -> None:
         """`turned_away` is told of every wrong login: method, path, name and address."""
-        self._app, self._access, self._turned_away, self._passwords = app, access, turned_away, Passwords()
+        self._app, self._keeper, self._access, self._turned_away = app, keeper, keeper.access, turned_away
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on with its caller, or answers 401, 403 or 429."""
+        """Passes the request on with its caller, or answers 401, 403, 404 or 429, or leads to the login page."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         self._access.look()
         send = _with_headers(self._access.web.headers, send)
+        reach.put(scope, self._keeper.reach)
         try:
+            scope = self._inside(scope)
             caller = await self._caller(scope)
         except _NotLetInError as error:
-            await refusal(error.status, str(error), **error.headers)(scope, receive, send)
+            await error.answer(scope, receive, send)
             return
         if caller is not None:
-            scope.setdefault("state", {})[CALLER] = caller
-        await self._app(scope, receive, send)
+            scope["state"][CALLER] = caller
+        if caller is None or caller.session is None:
+            await self._app(scope, receive, send)
+            return
+        await self._as_long_as(caller.session, scope, receive, send)
+
+    def _inside(self, scope: Scope) -> Scope:
+        """The request as if there were no prefix."""
+        path = self._keeper.reach.inside(scope["path"])
+        if path is not None:
+            return {**scope, "path": path, "raw_path": quote(path, safe="/%~").encode()} if path != scope["path"] else scope
+        if scope["path"] == "/" and scope["method"] in _READS:
+            raise _NotLetInError(RedirectResponse(f"{self._keeper.reach.routes}/", 302))
+        raise _refused(404, f"{scope['method']} {scope['path']}: not found; paths begin with {self._keeper.reach.routes}/ (--web.route-prefix)")
 
     async def _caller(self, scope: Scope) -> Caller | None:
         """Who calls; None where nobody is asked. Raises _NotLetInError."""
-        web, certificate = self._access.web, scope.get("state", {}).get(CERTIFICATE)
+        web, certificate = self._access.web, scope["state"].get(CERTIFICATE)
         if web.tls and web.tls.client_allowed_sans and not is_allowed(certificate or {}, web.tls.client_allowed_sans):
-            raise _NotLetInError(403, "the client certificate has none of the alternative names that client_allowed_sans lists")
+            raise _refused(403, "the client certificate has none of the alternative names that client_allowed_sans lists")
         if web.users:
-            return await self._logged_in(scope, web.users)
+            return await self._logged_in(scope)
         if web.certificates == "NoClientCert":
             return None
         return Caller(common_name(certificate) if certificate else None, Way.CERTIFICATE)
 
-    async def _logged_in(self, scope: Scope, users: Mapping[str, bytes]) -> Caller:
-        given = Headers(scope=scope).get("authorization")
-        if given is None:
-            if self._access.open_reading and scope["method"] in _READS:
-                return Caller(None, Way.LOGIN)
-            raise _NotLetInError(401, "a login is needed: a user name and a password", **CHALLENGE)
-        address = scope["client"][0] if scope.get("client") else ""
+    async def _logged_in(self, scope: Scope) -> Caller:
+        """By a password with the request, or by a session's cookie: on pages the cookie comes first, as a browser may remember an old password."""
+        headers, path = Headers(scope=scope), scope["path"]
+        given, by_page = headers.get("authorization"), not path.startswith(_FOR_PROGRAMS)
+        session = None
+        if by_page or (given is None and scope["method"] in _READS):
+            session = self._keeper.session(scope, used=headers.get("sec-fetch-mode", "navigate") == "navigate")
+        if session is not None:
+            return Caller(session.name, Way.SESSION, session)
+        if path in {LOGIN, LOGOUT} or path.startswith("/static/"):  # they tell nothing of rollouts
+            return Caller(None, Way.LOGIN)
+        if given is not None:
+            return await self._by_password(scope, given)
+        if scope["method"] in _READS and by_page and _is_led_here(headers):
+            raise _NotLetInError(once_more(scope))
+        if self._access.open_reading and scope["method"] in _READS:
+            return Caller(None, Way.LOGIN)
+        if by_page and "text/html" in headers.get("accept", ""):
+            raise _NotLetInError(RedirectResponse(f"{reach.link(scope, LOGIN)}?next={quote(_wanted(scope), safe='/')}", 303))
+        challenge = _NO_PROMPT if headers.get("sec-fetch-mode", "navigate") != "navigate" else CHALLENGE
+        raise _refused(401, "a login is needed: a user name and a password", **challenge)
+
+    async def _by_password(self, scope: Scope, given: str) -> Caller:
         name, password = _credentials(given)
         try:
-            if name and await self._passwords.right(users, name, password, address):
+            if name and await self._keeper.admits(scope, name, password):
                 return Caller(name, Way.LOGIN)
         except TooManyError:
-            raise _NotLetInError(429, "too many logins from this address wait to be checked; try again", **{"retry-after": "1"}) from None
+            raise _refused(429, "too many logins from this address wait to be checked; try again", **{"retry-after": "1"}) from None
+        except LockedError as error:
+            raise _refused(429, str(error), **{"retry-after": str(error.seconds)}) from None
+        address = address_of(scope)
         structlog.get_logger().warning("a login was refused", user=name[:100], address=address)
         await asyncio.to_thread(self._turned_away, scope["method"], scope["path"], name, address)
-        raise _NotLetInError(401, "the user name or the password is wrong", **CHALLENGE)
+        raise _refused(401, "the user name or the password is wrong", **CHALLENGE)
+
+    async def _as_long_as(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
+        """The request of a session. What still flows when the session has ended, ends too: to the application, as if the browser had gone away."""
+        ended = False
+
+        async def sending(message: Message) -> None:
+            nonlocal ended
+            if message["type"] == "http.response.body" and message.get("more_body") and not self._keeper.lives(session):
+                ended = True
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                raise OSError("the session has ended")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception:
+            if not ended:
+                raise
+
+
+def _is_led_here(headers: Headers) -> bool:
+    """Whether a link of another site was followed: then the browser keeps its SameSite cookies back, this once."""
+    return headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") == "navigate"
+
+
+def _wanted(scope: Scope) -> str:
+    """The page to come back to after the login: the one asked for, or, of a form that was sent off too late, the form."""
+    path, query = str(scope["path"]), scope["query_string"].decode("latin-1")
+    return path + (f"?{query}" if query and scope["method"] in _READS else "")
 
 
 def _credentials(header: str) -> tuple[str, bytes]:

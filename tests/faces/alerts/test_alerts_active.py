@@ -181,7 +181,7 @@ def test_where_nothing_was_done_it_says_so_and_stays_the_same_alert(tmp_path: Pa
 def test_the_generator_url_is_the_page_of_the_rollout(guard: Guard, external: str) -> None:
     guard.see(0, latency=Value({(): 0.7}))
     (alert,) = active(guard.rollout, guard.state, guard.judgement, external_url=external, external_labels={})
-    assert alert.generator_url == f"{external.rstrip('/')}/api/v1/rollouts/checkout/explain"
+    assert alert.generator_url == f"{external.rstrip('/')}/rollouts/checkout"
     assert urlsplit(alert.generator_url).scheme
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rollback_daemon.faces.cli import show_record
+from rollback_daemon.faces import telling
 from rollback_daemon.governance.markdown import markdown
 from rollback_daemon.judge.transitions import Event
 from rollback_daemon.lab.servers import AlertmanagerServer, PrometheusServer, wait_until
@@ -78,7 +78,7 @@ def test_one_that_fails_is_told_and_taken_again_and_after_the_last_a_person_deci
             assert (last["outcome"], last["number"], last["decision_due"]) == ("passed", 2, True)
             failed = sum(one["outcome"] == "failed" for one in looks(bench))
             assert f'follow_ups_total{{outcome="failed",rollout="checkout"}} {failed}.0' in bench.get("/metrics").text
-            sentences = [show_record.told(one) for one in bench.history()]
+            sentences = [telling.told(one) for one in bench.history()]
             assert any(one.startswith("follow-up 1 of 2 failed in ") and one.endswith(' s: "/bin/sh" exited with 4') for one in sentences)
             assert "clean-up at half: nobody uses the old one" in sentences
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from rollback_daemon.faces.cli import show_record
+from rollback_daemon.faces import telling
 from rollback_daemon.lab.servers import PrometheusServer, wait_until
 from tests.faces.cli.ladder import Ladder
 from tests.faces.http.bench import NOBODY_LISTENS, Bench, Ran
@@ -95,7 +95,7 @@ def rollbacks(one: Bench) -> list[Any]:
 def sentences(ran: Ran) -> list[tuple[str, str]]:
     """Event and sentence of each line; those of a terminal are as wide as they need to be."""
     assert ran.code == YES, ran.err
-    return [(one["event"], show_record.told(one)) for one in ran.json]
+    return [(one["event"], telling.told(one)) for one in ran.json]
 
 
 def test_history_tells_what_everybody_said(story: Ladder) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from rollback_daemon.faces.cli import show_record
+from rollback_daemon.faces import telling
 from rollback_daemon.faces.cli.show import statuses
 from rollback_daemon.faces.cli.terminal import escape, labelled, rows, tell
 from rollback_daemon.faces.logs import _plain
@@ -156,7 +156,7 @@ TOLD: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("event", "sentence"), TOLD)
 def test_an_event_is_told_in_a_sentence(event: dict[str, Any], sentence: str) -> None:
-    assert show_record.told(event) == sentence
+    assert telling.told(event) == sentence
 
 
 def test_history_shows_events_of_some_kinds_only(reading: Bench) -> None:

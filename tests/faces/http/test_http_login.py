@@ -14,7 +14,7 @@ from rollback_daemon import documents
 from rollback_daemon.config import Configuration, roles_of
 from rollback_daemon.errors import ConfigurationError
 from rollback_daemon.faces.http import web_config
-from rollback_daemon.faces.http.login import Passwords, TooManyError
+from rollback_daemon.faces.http.passwords import Passwords, TooManyError
 from rollback_daemon.lab.servers import PrometheusServer, wait_until
 from tests.faces.http.bench import rollbackd
 from tests.faces.http.door import HOLD, PASSWORDS, RESUME, WHY, Door, another_address, hashed, users

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ def is_refusal(said: Any) -> bool:
 
 
 def test_the_first_page_names_the_others(reading: Bench) -> None:
-    lines = reading.get("/").text.splitlines()
-    assert lines[0] == f"rollbackd {__version__}"
-    for path in [line for line in lines if line.startswith("/")]:
-        assert reading.get(path).status_code == 200
+    text = reading.get("/").text
+    assert f"rollbackd {__version__}" in text
+    paths = set(re.findall(r'(?:href|src)="(/[^"]*)"', text)) - {"/login?next=%2F"}
+    assert {"/", "/api/v1/openapi.json", "/metrics", "/rollouts/checkout"} <= paths
+    for path in paths:
+        assert reading.get(path).status_code == 200, path
 
 
 def test_the_health_pages_are_for_probes(reading: Bench) -> None:
@@ -188,6 +191,8 @@ def test_a_second_daemon_on_the_same_journal_is_healthy_and_not_ready(bench: Ben
         refused = second.ask_for("hold", reason="freeze")
         assert refused.status_code == 409
         assert "passive" in refused.json()["error"]
+        page = second.get("/")
+        assert (page.status_code, "in charge of the journal is" in page.text, page.headers["content-type"]) == (503, True, "text/html; charset=utf-8")
         bench.daemon.stop()
         wait_until(lambda: second.get("/-/ready").status_code == 200, "the second to take over", 30)
 
@@ -201,6 +206,7 @@ def test_the_openapi_document_is_whole(reading: Bench) -> None:
         "get /-/ready",
         "post /-/reload",
         "get /metrics",
+        "get /api/v1/events",
         "get /api/v1/rollouts",
         "get /api/v1/rollouts/{rollout}",
         "get /api/v1/rollouts/{rollout}/explain",
