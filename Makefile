@@ -30,7 +30,7 @@ demo: .venv/installed tools  ## Watch a rollout fail and be taken back, on real 
 test: .venv/installed-for-test tools test-tools lint  ## Lint, then every test, on every Prometheus found
 	$(BIN)/python -m pytest $(MEASURED) --numprocesses=2 --dist=worksteal --cov --cov-report=
 	$(BIN)/python -m coverage report --fail-under=90 --include='$(COVERED)'
-	$(BIN)/python -m pytest $(MEASURED:%=--ignore=%) --numprocesses=5 --dist=worksteal  # they mostly wait: five share two cores well
+	$(BIN)/python -m pytest $(MEASURED:%=--ignore=%) --numprocesses=4 --dist=worksteal  # they mostly wait: four share two cores well
 
 lint: .venv/installed-for-test  ## Check style, types and imports
 	$(BIN)/ruff check
