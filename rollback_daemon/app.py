@@ -204,10 +204,10 @@ class Daemon:
     def _last_resort(self, line: str) -> None:
         self._log.error("neither the journal nor its spill file can be written; this record is only here", record=line)
 
-    def _on_stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 (a signal handler's signature)
+    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stop.set()
 
-    def _on_reload(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 (as above)
+    def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
         self._reload_wanted.set()
 
 

@@ -77,7 +77,7 @@ class Cycle:
             step()
         except JournalUnavailable as error:
             structlog.get_logger().error(what, error=str(error))
-        except Exception:  # noqa: BLE001 (see above; it is logged with its place)
+        except Exception:  # noqa: BLE001 (a defect in one step must not keep the next from being taken; it is logged with its place)
             structlog.get_logger().exception(what)
 
     def _tell_sight(self, observations: Mapping[str, Observation]) -> None:

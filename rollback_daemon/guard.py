@@ -93,7 +93,7 @@ class Guard:
     @property
     def configuration(self) -> Configuration:
         """The daemon's configuration in force. Only after the first `load`."""
-        assert self._loaded is not None  # noqa: S101 (see above)
+        assert self._loaded is not None  # noqa: S101 (only after the first `load`, as said)
         return self._loaded.configuration
 
     @property

@@ -85,7 +85,8 @@ class _Loader(yaml.SafeLoader):
             raise NotYaml(f"has more than {_LIMIT} values", (self.line + 1, 1))
         return super().compose_node(parent, index)
 
-    def resolve(self, kind: type[Node], value: Any, implicit: Any) -> str:  # noqa: ARG002 (asked only for what has no tag in the file)
+    def resolve(self, _kind: type[Node], _value: Any, _implicit: Any) -> str:
+        """Asked only for what has no tag in the file."""
         return _NO_TAG
 
 

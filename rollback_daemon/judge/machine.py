@@ -254,7 +254,7 @@ def _assess(trigger: Trigger, sight: Sight, memory: Memory, now: datetime, max_g
     """What the trigger makes of the answers. A defect in one kind is an error of that trigger, and must not keep the others from acting."""
     try:
         return trigger.test.assess(sight.observations, memory, now, max_gap)
-    except Exception as error:  # noqa: BLE001 (see above)
+    except Exception as error:  # noqa: BLE001 (a defect in one kind of trigger must not blind the others)
         place = extract_tb(error.__traceback__)[-1]
         why = f"{type(error).__name__} in {place.filename.rpartition('/')[2]}:{place.lineno}, which is a defect of rollbackd; report it"
         return Assessment(health=Health.ERROR, why=why), memory
