@@ -10,6 +10,7 @@ from rollback_daemon.judge.postmortem import FIELDS
 
 Event = Mapping[str, Any]
 GLASS = "BREAK-GLASS"
+UNDATED = "when it was handed in: it does not say when it was made"
 
 
 def clock(at: str | None) -> str:

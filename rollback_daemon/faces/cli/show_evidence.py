@@ -8,9 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from rollback_daemon.faces.cli.terminal import escape, labelled
-from rollback_daemon.faces.telling import clock
+from rollback_daemon.faces.telling import UNDATED, clock
 
-UNDATED = "when it was handed in: it does not say when it was made"
 _MOST = 5  # of what was left out; the report has all that is on record
 
 

@@ -98,8 +98,9 @@ def evidence(
     for one in explained["evidence"]:
         if one["evidence"] == name:
             from rollback_daemon.faces.cli import show_evidence
+            from rollback_daemon.faces.telling import UNDATED
 
-            typer.echo(f"  {show_evidence.figures(one)}" + ("" if one["dated"] else f"; it counts from {show_evidence.UNDATED}"))
+            typer.echo(f"  {show_evidence.figures(one)}" + ("" if one["dated"] else f"; it counts from {UNDATED}"))
 
 
 def handoff(

@@ -17,8 +17,7 @@ from pydantic import ValidationError
 
 from rollback_daemon.clock import SystemClock
 from rollback_daemon.documents.complaints import spoken
-from rollback_daemon.errors import JournalUnavailable, OperationRefused
-from rollback_daemon.faces.http.answers import PassiveError, informed
+from rollback_daemon.errors import OperationRefused
 from rollback_daemon.faces.http.caller import NotAllowedError, NotAuthenticatedError, identify
 from rollback_daemon.faces.http.changes import Case, Reasoned
 from rollback_daemon.faces.page.actions import ACTIONS
@@ -105,22 +104,17 @@ class _Forms:
         """What `make` makes; a page that says why, where it cannot."""
         pages: Pages = request.app.state.pages
         try:
-            return make()
+            return pages.reading(request, make)
         except NotAuthenticatedError:
             return RedirectResponse(pages.urls(request).to("/login", next=_here(request)), 303)
         except (NotAllowedError, NotOursError) as error:
             return pages.answer(request, "error.html.j2", 403, title="Refused", text=str(error))
-        except (PassiveError, JournalUnavailable) as error:
-            return pages.answer(request, "error.html.j2", 503, title="Not available now", text=str(error))
-        except OperationRefused as error:
-            return pages.answer(request, "error.html.j2", 404, title="Not found", text=str(error))
 
     def ask(self, request: Request, rollout: str) -> Response:
         """The form, with what it would do. Whoever has not logged in is led to that; whoever may not change anything still sees what it would be."""
-        seen = viewer(request, self._guard)
+        seen = viewer(request)
         if seen.can_log_in:
             raise NotAuthenticatedError
-        informed(self._guard)
         return self._show(request, seen, rollout, _Said(dict(request.query_params)))
 
     def act(self, request: Request, rollout: str, form: Filled) -> Response:
@@ -130,14 +124,14 @@ class _Forms:
         try:
             body = self._body(form)
         except ValidationError as error:
-            return self._show(request, viewer(request, self._guard), rollout, _Said(form, 422, _mistakes(error)))
-        informed(self._guard).watch(rollout)
+            return self._show(request, viewer(request), rollout, _Said(form, 422, _mistakes(error)))
+        self._guard.watch(rollout)
         try:
             notice = once.do((name, rollout, self.action.name, form.get("once", "")), lambda: self._do(rollout, name, body, form))
         except _ChangedError:
-            return self._show(request, viewer(request, self._guard), rollout, _Said(form, 409, _CHANGED))
+            return self._show(request, viewer(request), rollout, _Said(form, 409, _CHANGED))
         except OperationRefused as refusal:
-            return self._show(request, viewer(request, self._guard), rollout, _Said(form, 409, "It was refused; nothing was done."), refusal)
+            return self._show(request, viewer(request), rollout, _Said(form, 409, "It was refused; nothing was done."), refusal)
         return RedirectResponse(pages.urls(request).rollout(rollout, done=notice.key), 303)
 
     def _do(self, rollout: str, name: str, body: Reasoned, form: Filled) -> Notice:

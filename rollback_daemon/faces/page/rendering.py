@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 
 from rollback_daemon.durations import format_number
 from rollback_daemon.faces.page.urls import outside
-from rollback_daemon.faces.telling import clock, flag_value
+from rollback_daemon.faces.telling import UNDATED, clock, flag_value
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -52,6 +52,7 @@ def environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["UNDATED"] = UNDATED
     made.filters.update(
         clock=clock, day=day, share=share, flag=flag_value, number=number, tone=tone, words=words, outside=outside, key=key, labels=labels
     )

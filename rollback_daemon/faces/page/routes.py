@@ -62,7 +62,7 @@ class Pages:
         now = _CLOCK.now()
         common = {
             "url": self.urls(request),
-            "viewer": viewer(request, self.guard),
+            "viewer": viewer(request),
             "version": __version__,
             "build": self.assets.build,
             "now": views.time_of(now),

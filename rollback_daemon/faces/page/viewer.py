@@ -10,7 +10,6 @@ from starlette.requests import Request
 from rollback_daemon.faces.http.caller import CALLER, Caller, NotAllowedError, NotAuthenticatedError, Way, identify
 from rollback_daemon.faces.http.doorkeeper import Doorkeeper
 from rollback_daemon.faces.page.once import Once
-from rollback_daemon.guard import Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Viewer:
     notice: str = ""
 
 
-def viewer(request: Request, _guard: Guard) -> Viewer:
+def viewer(request: Request) -> Viewer:
     """Whoever sent this request."""
     caller: Caller | None = request.scope.get("state", {}).get(CALLER)
     try:

@@ -35,7 +35,16 @@ PROPOSAL = {"to": "half", "by": "pam", "why": NASTY, "needed": 2, "roles": ["lea
 PEOPLE: dict[str, Any] = {"next": "half", "approvals": "lead, security", "void": "", "checkpoints": [], "rehearsed": None}
 COMING = {"failed": "exited with 7", "sentence": "comes from soak.sh every 6h; FAILING since 03:00: exited with 7"}
 LEFT_OUT = {"name": NASTY, "reason": "no GPU here", "outcome": "failed"}
-MADE = {"made": AT, "by": NASTY, "notes": ["2 games of 15 were not begun"], "excluded": [LEFT_OUT], "coming": COMING}
+MADE = {
+    "made": AT,
+    "by": NASTY,
+    "file": "soak.json",
+    "sha256": 64 * "a",
+    "dated": False,
+    "notes": ["2 games of 15 were not begun"],
+    "excluded": [LEFT_OUT],
+    "coming": COMING,
+}
 EVIDENCE = {"evidence": "soak", "kind": "soak", "max_age": "1d", **MADE, "figures": {"violations": 0.0}, "why": "older than 1d"}
 TRIGGER = {
     "alert": NASTY,
@@ -111,7 +120,15 @@ def test_checkpoints_and_rehearsals_are_told() -> None:
 
 def test_evidence_is_told_with_its_figures_and_why_it_tells_nothing() -> None:
     text = part("evidence", {"evidence": [EVIDENCE, {**EVIDENCE, "made": None, "figures": {}, "why": "it is not on record"}]})
-    for said in ("<dt>violations</dt><dd>0</dd>", "older than 1d", "it is not on record", "15 were not begun", "no GPU here", "FAILING since 03:00"):
+    for said in (
+        "<dt>violations</dt><dd>0</dd>",
+        "older than 1d",
+        "it is not on record",
+        "15 were not begun",
+        "soak.json, sha256 aaaaaaaaaaaa (when it was handed in",
+        "no GPU here",
+        "FAILING since 03:00",
+    ):
         assert said in text
     assert "hidden" in part("evidence", {"evidence": []})
 
